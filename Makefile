@@ -1,0 +1,45 @@
+# Every target works on a fresh clone that has only make and Python 3.11+ with the venv module.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check lint bench screenshots protos clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+run: $(VENV)/.installed  ## step through a live `docker run` in the TUI (or replay one where live is impossible)
+	$(BIN)/glassbottom run -i -t --name alpine hostbox sh
+
+test: lint  ## format, lint, types, import contracts and every test
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+check: test  ## the same as test
+
+lint: $(VENV)/.installed-dev  ## format, lint, types and import contracts only
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-dev  ## paired timings against strace and the real docker (needs root and both)
+	$(BIN)/python tests/bench.py
+
+screenshots: $(VENV)/.installed-dev  ## drive the app over its recording and write SVG and PNG
+	$(BIN)/python screenshots/export.py
+
+protos: $(VENV)/.installed-dev  ## regenerate runtime/api/containerd/*_pb2.py from the .proto files
+	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. runtime/api/containerd/*.proto
+
+clean:  ## remove the private environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
