@@ -1,0 +1,201 @@
+"""Events and commands as JSON lines.
+
+A recording is UTF-8 text: a header object, then one JSON array an event, its first element the event's kind and the
+rest the event's fields in the order `events` declares them, trailing default values left out:
+
+    {"glassbottom": 1, "created": "2026-11-24T10:00:00Z", ...}
+    ["forked", 0, 0, 4711, 4711, "launched", [4711], 123456, -1]
+    ["exit", 1834, 4711, 257, [4294967196, 140244, 524288, 0], 3, 1790, {"1": "/etc/ld.so.cache"}, {}]
+
+Bytes read from tracees are written as latin-1 text, one character a byte, so that paths and HTTP stay readable in
+the file and every byte survives. A reader that meets an unknown kind, a short array or half a line raises
+`RecordingError` with the line's number.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any, get_type_hints
+
+from tracer import commands, events
+
+VERSION = 1
+"""Raised when a reader of the old number would misread a new recording."""
+
+
+class RecordingError(Exception):
+    """A recording (or a command line between session and engine) cannot be read.
+
+    The message names the line and what is wrong with it.
+    """
+
+
+_KINDS: dict[str, type] = {
+    "forked": events.ProcessForked,
+    "executed": events.ProcessExecuted,
+    "exited": events.ProcessExited,
+    "enter": events.SyscallEntered,
+    "exit": events.SyscallExited,
+    "signal": events.SignalDelivered,
+    "message": events.MessageSeen,
+    "action": events.ActionSeen,
+    "stage": events.StageEntered,
+    "stop": events.StopReached,
+    "released": events.HoldReleased,
+    "note": events.NoteMade,
+    "ended": events.RecordingEnded,
+}
+_KIND_OF = {cls: kind for kind, cls in _KINDS.items()}
+_COMMANDS: dict[str, type] = {
+    cls.__name__: cls
+    for cls in (
+        commands.Launch,
+        commands.Resume,
+        commands.StepEvent,
+        commands.StepStage,
+        commands.Interrupt,
+        commands.ArmBreakpoint,
+        commands.Quit,
+    )
+}
+
+_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+
+
+def encode_event(event: events.Event) -> str:
+    """One event as a line, newline included."""
+    cls = type(event)
+    fields = dataclasses.fields(cls)
+    values = [_plain(getattr(event, field.name)) for field in fields]
+    while values and _is_default(fields[len(values) - 1], values[-1]):
+        values.pop()
+    return _dumps([_KIND_OF[cls], *values]) + "\n"
+
+
+def encode_syscall_exited(
+    time_ns: int,
+    tid: int,
+    number: int,
+    arguments: tuple[int, ...],
+    result: int,
+    entered_ns: int,
+    data: Mapping[str, bytes | None],
+    files: Mapping[int, str],
+) -> str:
+    """A `SyscallExited` as a line, without making the event first: the engine's hot path."""
+    row: list[object] = ["exit", time_ns, tid, number, arguments, result, entered_ns]
+    if data or files:
+        row.append({key: None if value is None else value.decode("latin-1") for key, value in data.items()})
+        if files:
+            row.append(files)
+    return _dumps(row) + "\n"
+
+
+def decode_event(line: str, line_number: int = 0) -> events.Event:
+    """The event on a line. Raises RecordingError, naming the line."""
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise RecordingError(
+            f"line {line_number}: not JSON ({error}); the recording is truncated or damaged"
+        ) from error
+    if not isinstance(row, list) or not row or row[0] not in _KINDS:
+        kind = row[0] if isinstance(row, list) and row else row
+        raise RecordingError(f"line {line_number}: unknown event {str(kind)[:40]!r}; written by a newer glassbottom?")
+    cls = _KINDS[row[0]]
+    restore = _RESTORE[cls]
+    try:
+        return cls(*[fix(value) if fix else value for fix, value in zip(restore, row[1:], strict=False)])  # type: ignore[no-any-return]
+    except (TypeError, ValueError, AttributeError) as error:
+        raise RecordingError(f"line {line_number}: a damaged {row[0]!r} event ({error})") from error
+
+
+def encode_header(header: events.RecordingHeader) -> str:
+    """The header as the first line, newline included."""
+    plain = dataclasses.asdict(header)
+    plain.pop("version")
+    plain["syscalls"] = {
+        str(number): [signature.name, [list(pair) for pair in signature.arguments]]
+        for number, signature in header.syscalls.items()
+    }
+    return _dumps({"glassbottom": header.version, **plain}) + "\n"
+
+
+def decode_header(line: str) -> events.RecordingHeader:
+    """The header on the first line. Raises RecordingError where it is no recording, or one of another version."""
+    try:
+        plain = json.loads(line)
+        version = plain.pop("glassbottom")
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise RecordingError("line 1: not a glassbottom recording (it has no header)") from error
+    if version != VERSION:
+        raise RecordingError(f"line 1: recording format {version!r}; this glassbottom reads format {VERSION}")
+    try:
+        syscalls = {
+            int(number): events.SyscallSignature(name, tuple((str(a), str(t)) for a, t in arguments))
+            for number, (name, arguments) in plain.pop("syscalls").items()
+        }
+        plain["command"] = tuple(plain["command"])
+        plain["stages"] = tuple(plain["stages"])
+        return events.RecordingHeader(version=version, syscalls=syscalls, **plain)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RecordingError(f"line 1: a damaged header ({error})") from error
+
+
+def encode_command(command: commands.Command) -> str:
+    """One command as a line, newline included."""
+    plain = dataclasses.asdict(command)
+    return _dumps([type(command).__name__, plain]) + "\n"
+
+
+def decode_command(line: str) -> commands.Command:
+    """The command on a line. Raises RecordingError."""
+    try:
+        name, plain = json.loads(line)
+        cls = _COMMANDS[name]
+        if cls is commands.Launch:
+            plain["background"] = tuple(_program(program) for program in plain["background"])
+            plain["foreground"] = _program(plain["foreground"])
+            plain["stages"] = tuple(plain["stages"])
+        return cls(**plain)  # type: ignore[no-any-return]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RecordingError(f"not a command: {line[:80]!r} ({error})") from error
+
+
+def _program(plain: dict[str, Any]) -> commands.Program:
+    plain["argv"] = tuple(plain["argv"])
+    plain["environment"] = tuple(plain["environment"])
+    return commands.Program(**plain)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: item.decode("latin-1") if isinstance(item, bytes) else item for key, item in value.items()}
+    return value
+
+
+def _is_default(field: "dataclasses.Field[Any]", value: object) -> bool:
+    if field.default is not dataclasses.MISSING:
+        return bool(value == field.default)
+    return field.default_factory is not dataclasses.MISSING and not value
+
+
+def _data(value: dict[str, str | None]) -> dict[str, bytes | None]:
+    return {key: None if text is None else text.encode("latin-1") for key, text in value.items()}
+
+
+def _files(value: dict[str, str]) -> dict[int, str]:
+    return {int(key): text for key, text in value.items()}
+
+
+def _restorers(cls: type) -> list[Any]:
+    """For each field, the function that turns JSON's value back into the event's (None: it already is)."""
+    hints = get_type_hints(cls)
+    fixed = {"data": _data, "files": _files}
+    return [
+        fixed.get(field.name) or (tuple if str(hints[field.name]).startswith("tuple") else None)
+        for field in dataclasses.fields(cls)
+    ]
+
+
+_RESTORE = {cls: _restorers(cls) for cls in _KINDS.values()}

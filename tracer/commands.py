@@ -1,0 +1,80 @@
+"""What a session tells the engine. The other half of the vocabulary is `events`.
+
+ session                                   engine
+   | Launch ------------------------------> |  starts the background programs, waits until each listens,
+   |                                        |  then starts the foreground program on the terminal
+   | <------------------------------ 1 byte |  the recording grew (any number of events may share a byte)
+   | Resume/StepEvent/StepStage/Interrupt-> |  answered by what the recording shows: HoldReleased, StopReached
+   | ArmBreakpoint -----------------------> |
+   | Quit --------------------------------> |  background programs get SIGTERM, the rest SIGKILL; RecordingEnded
+   | <------------------------------- close |  the engine has ended and everything it traced is gone
+
+Commands travel as JSON lines over a socket; the recording itself is the answer, so nothing is said twice.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program for the engine to start."""
+
+    argv: tuple[str, ...]
+    environment: tuple[str, ...]
+    """`NAME=value` pairs: the whole environment."""
+    cwd: str
+    listens_on: str = ""
+    """For background programs: it is ready when it has called listen(2) on a socket bound to this path."""
+    label: str = ""
+    """For people: `containerd`, `daemon`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Start the story. Must be the first command, and is given once."""
+
+    background: tuple[Program, ...]
+    """Started in order before the story begins, all at once; their start-up is recorded without holding."""
+    foreground: Program
+    stages: tuple[Mapping[str, object], ...]
+    lesson: str
+    seats: Mapping[str, str]
+    hold: bool
+    """True: hold at every stage (a breakpoint is armed on each). False: record straight through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Let everything run until an armed breakpoint, or to the end when none is armed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepEvent:
+    """Let everything run until the next call (entry or exit) or process event of the story's processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepStage:
+    """Let everything run until the next stage, armed or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Hold everything now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmBreakpoint:
+    """Hold at this stage from now on, or stop doing so."""
+
+    stage: str
+    armed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """End the story: stop everything that was launched, close the recording, and exit."""
+
+
+Command = Launch | Resume | StepEvent | StepStage | Interrupt | ArmBreakpoint | Quit
