@@ -64,7 +64,7 @@ class FrameDecoder:
         start = 0
         while len(self._pending) - start >= HEADER.size:
             length, stream_id, frame_type, flags = HEADER.unpack_from(self._pending, start)
-            # The length is judged before waiting for the bytes: a peer that announces 4 GiB must not make us store them.
+            # Judged before waiting for the bytes: a peer that announces 4 GiB must not make us store them.
             if length > MAX_PAYLOAD:
                 raise FrameError(f"ttrpc payload of {length} bytes is over the limit of {MAX_PAYLOAD}")
             if frame_type not in (REQUEST, RESPONSE, DATA):

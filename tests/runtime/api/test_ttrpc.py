@@ -1,5 +1,6 @@
 """ttrpc framing: any cut of the stream gives the same frames, and what cannot be ttrpc is refused."""
 
+import itertools
 import struct
 
 import pytest
@@ -35,7 +36,7 @@ def test_decoder_gives_the_same_frames_for_any_cut(frames: list[Frame], cuts: li
     edges = sorted({0, len(wire), *(cut for cut in cuts if cut < len(wire))})
     decoder = FrameDecoder()
 
-    decoded = [frame for a, b in zip(edges, edges[1:], strict=False) for frame in decoder.feed(wire[a:b])]
+    decoded = [frame for a, b in itertools.pairwise(edges) for frame in decoder.feed(wire[a:b])]
 
     assert frames == decoded
     assert decoder.pending == 0
