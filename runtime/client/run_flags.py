@@ -1,0 +1,168 @@
+"""The flags of ``docker run`` that this client has, and the field of the create request each one ends up in.
+
+Real counterpart: docker CLI's cli/command/container/opts.go. Left out on purpose: flags for Windows, GPUs, health
+checks, block-IO weights, links and ``--mount`` (``-v`` and ``--tmpfs`` cover the lessons).
+"""
+
+from __future__ import annotations
+
+from runtime.client import values
+from runtime.client.flags import Flag, boolean, integer
+
+USAGE = "Usage:  docker run [OPTIONS] IMAGE [COMMAND] [ARG...]"
+
+HELP = f"""{USAGE}
+
+Create and run a new container from an image
+
+Examples:
+  run --rm hostbox echo hi                 one command; the container is removed when it ends
+  run -it --name alpine hostbox sh         a shell on your terminal; leave it running with ctrl-p ctrl-q
+  run -d -m 64m --pids-limit 20 hostbox sleep 60
+  run --rm --network none --cap-drop ALL --read-only hostbox id
+
+Flags end at IMAGE: what follows is the container's own command line.
+
+Options:
+"""
+
+
+def _switch(name: str, short: str = "", *, field: str = "", help: str) -> Flag:
+    return Flag(name, short, kind="bool", convert=boolean, field=field, help=help)
+
+
+def _text(name: str, short: str = "", *, field: str = "", help: str) -> Flag:
+    return Flag(name, short, field=field, help=help)
+
+
+def _count(name: str, short: str = "", *, field: str, help: str) -> Flag:
+    return Flag(name, short, kind="int", convert=integer, field=field, help=help)
+
+
+RUN_FLAGS = (
+    # What the container is called and what it runs.
+    _text("name", help="Assign a name to the container"),
+    _text("entrypoint", help="Overwrite the default ENTRYPOINT of the image"),
+    _text("workdir", "w", field="WorkingDir", help="Working directory inside the container"),
+    _text("user", "u", field="User", help="Username or UID (format: <name|uid>[:<group|gid>])"),
+    _text("hostname", "h", field="Hostname", help="Container host name"),
+    _text("domainname", field="Domainname", help="Container NIS domain name"),
+    Flag("env", "e", kind="list", convert=values.environment, repeat=True, help="Set environment variables"),
+    Flag("env-file", kind="list", repeat=True, help="Read in a file of environment variables"),
+    Flag("label", "l", kind="list", repeat=True, help="Set meta data on a container"),
+    Flag("label-file", kind="list", repeat=True, help="Read in a line delimited file of labels"),
+    _text("stop-signal", field="StopSignal", help="Signal to stop the container"),
+    _count("stop-timeout", field="StopTimeout", help="Timeout (in seconds) to stop a container"),
+    # How this terminal is joined to it.
+    _switch("interactive", "i", help="Keep STDIN open even if not attached"),
+    _switch("tty", "t", field="Tty", help="Allocate a pseudo-TTY"),
+    _switch("detach", "d", help="Run container in background and print container ID"),
+    Flag("attach", "a", kind="list", convert=values.stream_name, repeat=True, help="Attach to STDIN, STDOUT or STDERR"),
+    _text("detach-keys", help="Override the key sequence for detaching a container"),
+    _switch("sig-proxy", help="Proxy received signals to the process (default true)"),
+    _switch("rm", field="HostConfig.AutoRemove", help="Automatically remove the container when it exits"),
+    _text("cidfile", field="HostConfig.ContainerIDFile", help="Write the container ID to the file"),
+    _text("pull", help='Pull image before running ("always", "missing", "never")'),
+    _switch("quiet", "q", help="Suppress the pull output"),
+    _text("platform", help="Set platform if server is multi-platform capable"),
+    # What it may use: cgroups and rlimits.
+    Flag("memory", "m", kind="bytes", convert=values.size_bytes, field="HostConfig.Memory", help="Memory limit"),
+    Flag(
+        "memory-reservation",
+        kind="bytes",
+        convert=values.size_bytes,
+        field="HostConfig.MemoryReservation",
+        help="Memory soft limit",
+    ),
+    Flag(
+        "memory-swap",
+        kind="bytes",
+        convert=values.swap_bytes,
+        field="HostConfig.MemorySwap",
+        help="Limit of memory plus swap: -1 for unlimited swap",
+    ),
+    Flag("cpus", kind="decimal", convert=values.nano_cpus, field="HostConfig.NanoCpus", help="Number of CPUs"),
+    _count("cpu-shares", "c", field="HostConfig.CpuShares", help="CPU shares (relative weight)"),
+    _count("cpu-period", field="HostConfig.CpuPeriod", help="Limit CPU CFS (Completely Fair Scheduler) period"),
+    _count("cpu-quota", field="HostConfig.CpuQuota", help="Limit CPU CFS (Completely Fair Scheduler) quota"),
+    _text("cpuset-cpus", field="HostConfig.CpusetCpus", help="CPUs in which to allow execution (0-3, 0,1)"),
+    _text("cpuset-mems", field="HostConfig.CpusetMems", help="MEMs in which to allow execution (0-3, 0,1)"),
+    _count("pids-limit", field="HostConfig.PidsLimit", help="Tune container pids limit (set -1 for unlimited)"),
+    _count("oom-score-adj", field="HostConfig.OomScoreAdj", help="Tune host's OOM preferences (-1000 to 1000)"),
+    _text("cgroup-parent", field="HostConfig.CgroupParent", help="Optional parent cgroup for the container"),
+    Flag(
+        "ulimit", kind="ulimit", convert=values.ulimit, repeat=True, field="HostConfig.Ulimits", help="Ulimit options"
+    ),
+    # What it may do: capabilities, security options, sysctls, devices.
+    Flag(
+        "cap-add",
+        kind="list",
+        convert=values.capability,
+        repeat=True,
+        field="HostConfig.CapAdd",
+        help="Add Linux capabilities",
+    ),
+    Flag(
+        "cap-drop",
+        kind="list",
+        convert=values.capability,
+        repeat=True,
+        field="HostConfig.CapDrop",
+        help="Drop Linux capabilities",
+    ),
+    _switch("privileged", field="HostConfig.Privileged", help="Give extended privileges to this container"),
+    Flag("security-opt", kind="list", repeat=True, help="Security Options"),
+    Flag("sysctl", kind="map", repeat=True, help="Sysctl options"),
+    Flag(
+        "device",
+        kind="list",
+        convert=values.device,
+        repeat=True,
+        field="HostConfig.Devices",
+        help="Add a host device to the container",
+    ),
+    Flag("group-add", kind="list", repeat=True, field="HostConfig.GroupAdd", help="Add additional groups to join"),
+    # What it sees: files and namespaces.
+    _switch("read-only", field="HostConfig.ReadonlyRootfs", help="Mount the container's root filesystem as read only"),
+    Flag("volume", "v", kind="list", convert=values.volume, repeat=True, help="Bind mount a volume"),
+    Flag(
+        "volumes-from",
+        kind="list",
+        repeat=True,
+        field="HostConfig.VolumesFrom",
+        help="Mount volumes from the specified container(s)",
+    ),
+    Flag("tmpfs", kind="list", repeat=True, help="Mount a tmpfs directory"),
+    Flag("shm-size", kind="bytes", convert=values.size_bytes, field="HostConfig.ShmSize", help="Size of /dev/shm"),
+    Flag("network", kind="network", repeat=True, help="Connect a container to a network"),
+    Flag("net", kind="network", repeat=True, help="Older name of --network"),
+    _text("pid", field="HostConfig.PidMode", help="PID namespace to use"),
+    _text("ipc", field="HostConfig.IpcMode", help="IPC mode to use"),
+    _text("uts", field="HostConfig.UTSMode", help="UTS namespace to use"),
+    _text("userns", field="HostConfig.UsernsMode", help="User namespace to use"),
+    _text("cgroupns", field="HostConfig.CgroupnsMode", help="Cgroup namespace to use (host|private)"),
+    Flag(
+        "add-host",
+        kind="list",
+        convert=values.extra_host,
+        repeat=True,
+        field="HostConfig.ExtraHosts",
+        help="Add a custom host-to-IP mapping (host:ip)",
+    ),
+    Flag("dns", kind="list", repeat=True, field="HostConfig.Dns", help="Set custom DNS servers"),
+    Flag("dns-search", kind="list", repeat=True, field="HostConfig.DnsSearch", help="Set custom DNS search domains"),
+    Flag("dns-option", kind="list", repeat=True, field="HostConfig.DnsOptions", help="Set DNS options"),
+    Flag("publish", "p", kind="list", convert=values.published_port, repeat=True, help="Publish a port to the host"),
+    # Who looks after it.
+    _switch("init", field="HostConfig.Init", help="Run an init inside the container that forwards signals and reaps"),
+    Flag(
+        "restart",
+        convert=values.restart_policy,
+        field="HostConfig.RestartPolicy",
+        help="Restart policy to apply when a container exits",
+    ),
+    _text("runtime", field="HostConfig.Runtime", help="Runtime to use for this container"),
+    _text("log-driver", field="HostConfig.LogConfig.Type", help="Logging driver for the container"),
+    Flag("log-opt", kind="list", repeat=True, help="Log driver options"),
+    _switch("help", help="Print usage"),
+)

@@ -1,0 +1,137 @@
+"""How the text of a flag becomes the value in the request: sizes, CPUs, ulimits, capabilities, mounts, environment.
+
+Real counterparts: github.com/docker/go-units (sizes, ulimits) and docker CLI's opts/ package. Every refusal is a
+ValueError in docker's own words; the flag parser puts the flag's name in front.
+"""
+
+from __future__ import annotations
+
+import os
+
+_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
+
+
+def size_bytes(text: str) -> int:
+    """Bytes from ``64m``, ``1.5g``, ``512kb`` or ``1GiB``: always powers of 1024 (go-units RAMInBytes)."""
+    number = text.rstrip("bBiIkKmMgGtTpP ")
+    unit = text[len(number) :].strip().lower()
+    if (unit.endswith("ib") and len(unit) == 3) or (unit.endswith("b") and len(unit) == 2):
+        unit = unit[0]
+    if unit not in _UNITS or not number or not number.replace(".", "", 1).isdigit():
+        raise ValueError(f"invalid size: '{text}'")
+    return int(float(number) * _UNITS[unit])
+
+
+def swap_bytes(text: str) -> int:
+    """A size, or -1 for unlimited swap."""
+    return -1 if text == "-1" else size_bytes(text)
+
+
+def nano_cpus(text: str) -> int:
+    """Billionths of a CPU from ``0.5``: the API counts in whole numbers, so that no float crosses the wire."""
+    whole, _, fraction = text.partition(".")
+    if not (whole or fraction) or not (whole or "0").isdigit() or not (fraction or "0").isdigit():
+        raise ValueError(f"failed to parse {text} as a rational number")
+    if len(fraction.rstrip("0")) > 9:
+        raise ValueError("value is too precise")
+    return int(whole or "0") * 10**9 + int(fraction.rstrip("0").ljust(9, "0"))
+
+
+def ulimit(text: str) -> dict[str, object]:
+    """``nofile=1024:2048`` is a soft and a hard limit; one number is both."""
+    name, equals, limits = text.partition("=")
+    soft, _, hard = limits.partition(":")
+    if not equals or not name:
+        raise ValueError(f"invalid ulimit argument: {text}")
+    try:
+        soft_limit, hard_limit = int(soft), int(hard or soft)
+    except ValueError:
+        raise ValueError(f"invalid ulimit argument: {text}") from None
+    if hard_limit != -1 and soft_limit > hard_limit:
+        raise ValueError(f"ulimit soft limit must be less than or equal to hard limit: {soft_limit} > {hard_limit}")
+    return {"Name": name, "Hard": hard_limit, "Soft": soft_limit}
+
+
+def stream_name(text: str) -> str:
+    """One of the three streams that ``-a`` may name."""
+    if text.lower() not in {"stdin", "stdout", "stderr"}:
+        raise ValueError("valid streams are STDIN, STDOUT and STDERR")
+    return text.lower()
+
+
+def extra_host(text: str) -> str:
+    """``name:address`` or ``name=address``; the API wants the colon."""
+    name, equals, address = text.partition("=")
+    if not equals:
+        name, _, address = text.partition(":")
+    if not name or not address:
+        raise ValueError(f'bad format for add-host: "{text}"')
+    return f"{name}:{address.strip('[]')}"
+
+
+def capability(text: str) -> str:
+    """``net_admin`` and ``CAP_NET_ADMIN`` are one capability; the CLI sends the kernel's name."""
+    name = text.upper()
+    return name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}"
+
+
+def environment(text: str) -> str:
+    """``NAME=value`` as it is; a bare ``NAME`` is copied from the client's own environment, or dropped if unset there.
+
+    An empty answer means: drop it.
+    """
+    name, equals, _ = text.partition("=")
+    if not name:
+        raise ValueError(f"invalid environment variable: {text}")
+    if equals:
+        return text
+    return f"{name}={os.environ[name]}" if name in os.environ else ""
+
+
+def lines_of(path: str) -> list[str]:
+    """The useful lines of an --env-file or --label-file: no blank ones, no comments."""
+    with open(path, encoding="utf-8") as file:
+        lines = [line.strip("\r\n").lstrip() for line in file]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def volume(text: str) -> str:
+    """A ``-v`` with a relative source is made absolute here: the daemon has another working directory."""
+    source, colon, rest = text.partition(":")
+    return f"{os.path.abspath(source)}:{rest}" if colon and source.startswith(".") else text
+
+
+def restart_policy(text: str) -> dict[str, object]:
+    """``on-failure:3`` is a policy's name and how often it may try."""
+    name, colon, count = text.partition(":")
+    if colon and not count.isdigit():
+        raise ValueError("maximum retry count must be an integer")
+    return {"Name": name, "MaximumRetryCount": int(count or "0")}
+
+
+def device(text: str) -> dict[str, object]:
+    """``/dev/fuse``, ``/dev/sda:/dev/xvda`` or ``/dev/sda:/dev/xvda:r``."""
+    parts = text.split(":")
+    if not parts[0] or len(parts) > 3:
+        raise ValueError(f"invalid device specification: {text}")
+    inside, access = parts[0], "rwm"
+    for part in parts[1:]:
+        if part and set(part) <= set("rwm"):
+            access = part
+        else:
+            inside = part
+    return {"PathOnHost": parts[0], "PathInContainer": inside, "CgroupPermissions": access}
+
+
+def published_port(text: str) -> tuple[str, dict[str, str]]:
+    """``[ADDRESS:][HOSTPORT:]PORT[/PROTOCOL]`` as the port inside and its binding outside (no ranges)."""
+    spec, _, protocol = text.partition("/")
+    address, _, ports = spec.rpartition("]:")
+    host_ip = address.strip("[")
+    parts = ports.split(":")
+    if not address and len(parts) == 3:
+        host_ip = parts.pop(0)
+    inside, outside = parts[-1], parts[0] if len(parts) == 2 else ""
+    if len(parts) > 2 or not inside.isdigit() or (outside and not outside.isdigit()):
+        raise ValueError(f"invalid containerPort: {text}")
+    return f"{inside}/{protocol or 'tcp'}", {"HostIp": host_ip, "HostPort": outside}
