@@ -1,0 +1,157 @@
+"""Recognises stages in the stream of events: a pure fold, each stage at most once, for the first container of a run.
+
+    event ----> layer of its process ----> stages that wait for this kind and name, in this layer
+                                              | fields as wanted, and every stage of `after` entered
+                                              v
+                                          StageEntered(stage, evidence = the event's sequence number)
+
+Nothing here depends on threads or on how independent processes interleave: a pattern looks at the process's seat and
+at decoded fields, and `after` names what must have come before. A stage that stops at *entry* is looked for in
+`SyscallEntered`, before the call happens, by asking the decoder what the call would amount to; its exit is then of no
+interest.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from tracer.decode import intents
+from tracer.events import (
+    ActionSeen,
+    Event,
+    MessageSeen,
+    ProcessExecuted,
+    ProcessExited,
+    ProcessForked,
+    Scalar,
+    StageEntered,
+    SyscallEntered,
+    SyscallExited,
+)
+from tracer.stages.layers import LayerFold
+from tracer.stages.pattern import Pattern, Stage
+
+
+class Matcher:
+    """The fold. `entry_numbers` and `exit_numbers` are the calls that it must be fed beside everything else."""
+
+    entry_numbers: frozenset[int]
+    """Calls whose SyscallEntered must be fed: those that a stage may stop before."""
+    exit_numbers: frozenset[int]
+    """Calls whose SyscallExited must be fed: those that a pattern names as plain calls."""
+
+    def __init__(self, stages: Sequence[Stage], syscall_names: Mapping[int, str]) -> None:
+        self._names = syscall_names
+        self._layers = LayerFold()
+        self._entered: set[str] = set()
+        self._waiting: dict[tuple[str, str], list[tuple[Stage, Pattern]]] = {}
+        entry_names: set[str] = set()
+        exit_names: set[str] = set()
+        for stage in stages:
+            for pattern in stage.on:
+                kind: str = pattern.kind
+                if stage.stop == "entry":
+                    entry_names |= {pattern.name} if kind == "call" else intents.calls_of(pattern.name)
+                    kind = "entry-" + kind
+                elif kind == "call":
+                    exit_names.add(pattern.name)
+                self._waiting.setdefault((kind, pattern.name), []).append((stage, pattern))
+        self.entry_numbers = frozenset(number for number, name in syscall_names.items() if name in entry_names)
+        self.exit_numbers = frozenset(number for number, name in syscall_names.items() if name in exit_names)
+
+    @property
+    def entered(self) -> frozenset[str]:
+        """The stages that were entered so far."""
+        return frozenset(self._entered)
+
+    def feed(self, sequence: int, event: Event) -> list[StageEntered]:
+        """The stages that this event enters."""
+        if isinstance(event, SyscallEntered):
+            return self._call_entered(sequence, event)
+        if isinstance(event, SyscallExited):
+            name = self._names.get(event.number, "")
+            pid = self._layers.pid_of(event.tid)
+            return self._match(("call", name), sequence, event.time_ns, event.tid, pid, _call_fields(event))
+        if isinstance(event, ProcessExited):
+            # Of a process, not of each of its threads.
+            if event.tid != event.pid:
+                return []
+            return self._process("exited", sequence, event, {"exit_code": event.exit_code, "signal": event.signal})
+        self._layers.feed(event)
+        if isinstance(event, MessageSeen):
+            fields = {**event.fields, "title": event.title, "side": event.side, "direction": event.direction}
+            return self._match(("message", event.protocol), sequence, event.time_ns, event.tid, event.pid, fields)
+        if isinstance(event, ActionSeen):
+            return self._match(("action", event.action), sequence, event.time_ns, event.tid, event.pid, event.fields)
+        if isinstance(event, ProcessExecuted):
+            return self._process("executed", sequence, event, {"path": event.path, "generation": event.generation})
+        if isinstance(event, ProcessForked) and event.how != "thread":
+            return self._process("forked", sequence, event, {"how": event.how})
+        return []
+
+    def _call_entered(self, sequence: int, event: SyscallEntered) -> list[StageEntered]:
+        name = self._names.get(event.number, "")
+        pid = self._layers.pid_of(event.tid)
+        found: list[StageEntered] = []
+        if ("entry-call", name) in self._waiting:
+            key = ("entry-call", name)
+            found += self._match(key, sequence, event.time_ns, event.tid, pid, _call_fields(event))
+        intent = intents.intent(name, event.arguments, event.data, event.files)
+        if intent is not None:
+            key = ("entry-action", intent.action)
+            found += self._match(key, sequence, event.time_ns, event.tid, pid, intent.fields)
+        return found
+
+    def _process(
+        self,
+        name: str,
+        sequence: int,
+        event: ProcessExecuted | ProcessExited | ProcessForked,
+        fields: Mapping[str, Scalar],
+    ) -> list[StageEntered]:
+        pid = event.tid
+        seat = self._layers.seat_of(pid)
+        own = {"program": seat.program if seat else "", "verb": seat.verb if seat else ""}
+        return self._match(("process", name), sequence, event.time_ns, event.tid, pid, {**own, **fields})
+
+    def _match(
+        self,
+        key: tuple[str, str],
+        sequence: int,
+        time_ns: int,
+        tid: int,
+        pid: int,
+        fields: Mapping[str, Scalar],
+    ) -> list[StageEntered]:
+        waiting = self._waiting.get(key)
+        if not waiting:
+            return []
+        layer = self._layers.layer_of(pid)
+        found = [
+            stage
+            for stage, pattern in waiting
+            if stage.layer is layer
+            and stage.id not in self._entered
+            and self._have_entered(stage.after)
+            and pattern.accepts(fields)
+        ]
+        if found:
+            self._entered |= {stage.id for stage in found}
+            waiting[:] = [pair for pair in waiting if pair[0].id not in self._entered]
+        return [StageEntered(time_ns, tid, pid, stage.id, sequence) for stage in found]
+
+    def _have_entered(self, ids: Iterable[str]) -> bool:
+        return all(name in self._entered for name in ids)
+
+
+def _call_fields(event: SyscallEntered | SyscallExited) -> dict[str, Scalar]:
+    """A plain call's fields: `0`, `1` ... the raw arguments, `path` a text argument, `file` the first descriptor."""
+    fields: dict[str, Scalar] = {str(index): value for index, value in enumerate(event.arguments)}
+    for value in event.data.values():
+        if value is not None:
+            fields["path"] = value.split(b"\0", 1)[0].decode("utf-8", "replace")
+            break
+    for value_text in event.files.values():
+        fields["file"] = value_text
+        break
+    if isinstance(event, SyscallExited):
+        fields["result"] = event.result
+    return fields
