@@ -1,0 +1,132 @@
+"""What the programs say to each other: messages, seen by both ends, paired into exchanges, and containerd's events.
+
+The tracer sees a message twice, once as the sender's writes and once as the receiver's reads, in either order (the
+kernel may wake the reader before the writer's call returns). Both sightings are one message here. A response is
+paired with the oldest unanswered request of its connection (HTTP/1.1 pipelining, RFC 9112 section 9.3.2), or of its
+stream where the protocol has streams (HTTP/2, ttrpc).
+"""
+
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+
+from tracer.events import MessageSeen
+
+CONVERSATIONS = frozenset({"http", "grpc", "ttrpc"})
+"""The protocols of the conversation pane."""
+CONTAINERD_EVENT = "containerd-event"
+STDIO = "stdio"
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A message as one end saw it."""
+
+    sequence: int
+    process: int
+    calls: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Message:
+    """One message, seen by one or both of its ends."""
+
+    index: int
+    connection: str
+    protocol: str
+    direction: str
+    title: str
+    sent: Sighting | None = None
+    received: Sighting | None = None
+    partner: int = -1
+    """Index of the request this answers, or of the response that answered this; -1 for none (yet)."""
+
+    @property
+    def sequence(self) -> int:
+        """When it was first seen."""
+        return min(sighting.sequence for sighting in self.sightings)
+
+    @property
+    def sightings(self) -> tuple[Sighting, ...]:
+        return tuple(sighting for sighting in (self.sent, self.received) if sighting is not None)
+
+    @property
+    def complete(self) -> int:
+        """When the last of its ends had seen it."""
+        return max(sighting.sequence for sighting in self.sightings)
+
+
+@dataclass(slots=True)
+class ContainerdEvent:
+    """One event of containerd, with everyone who passed it on: shim -> containerd -> whoever subscribed."""
+
+    index: int
+    topic: str
+    subject: str
+    """The container (or image, snapshot, ...) it is about."""
+    sightings: list[Sighting] = field(default_factory=list)
+
+    @property
+    def sequence(self) -> int:
+        return self.sightings[0].sequence
+
+
+class Conversation:
+    """Messages and containerd events in the order in which they were first seen."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.events: list[ContainerdEvent] = []
+        self.stdio: list[tuple[int, int, str]] = []
+        """(sequence number, process index, side) of container output and input, in order."""
+        self._half_seen: dict[tuple[str, str, str], deque[Message]] = defaultdict(deque)
+        self._unanswered: dict[tuple[str, str, object], deque[Message]] = defaultdict(deque)
+        self._topics: dict[tuple[str, str, object], list[ContainerdEvent]] = {}
+
+    def seen(self, sequence: int, process: int, event: MessageSeen) -> None:
+        """Take one sighting in."""
+        sighting = Sighting(sequence, process, event.calls)
+        if event.protocol == CONTAINERD_EVENT:
+            self._containerd_event(event, sighting)
+        elif event.protocol == STDIO:
+            self.stdio.append((sequence, process, event.side))
+        elif event.protocol in CONVERSATIONS:
+            self._message(event, sighting)
+
+    def _message(self, event: MessageSeen, sighting: Sighting) -> None:
+        stream = event.fields.get("stream")
+        half_seen = self._half_seen[event.connection, event.protocol, event.direction]
+        for message in half_seen:
+            other = message.received if event.side == "sent" else message.sent
+            if other is not None and message.title == event.title:
+                half_seen.remove(message)
+                self._note(message, event.side, sighting)
+                return
+        message = Message(len(self.messages), event.connection, event.protocol, event.direction, event.title)
+        self._note(message, event.side, sighting)
+        self.messages.append(message)
+        half_seen.append(message)
+        waiting = self._unanswered[event.connection, event.protocol, stream]
+        if event.direction == "request":
+            waiting.append(message)
+        elif event.direction == "response" and waiting:
+            request = waiting[0] if event.title.startswith("100 ") else waiting.popleft()
+            request.partner, message.partner = message.index, request.index
+
+    @staticmethod
+    def _note(message: Message, side: str, sighting: Sighting) -> None:
+        if side == "sent":
+            message.sent = sighting
+        else:
+            message.received = sighting
+
+    def _containerd_event(self, event: MessageSeen, sighting: Sighting) -> None:
+        subject = str(event.fields.get("container_id") or event.fields.get("id") or event.fields.get("key") or "")
+        key = (event.title, subject, event.fields.get("timestamp"))
+        for known in self._topics.get(key, []):
+            seen_by = {(seen.process, seen.calls) for seen in known.sightings}
+            if (sighting.process, sighting.calls) not in seen_by:
+                known.sightings.append(sighting)
+                return
+        found = ContainerdEvent(len(self.events), event.title, subject, [sighting])
+        self._topics.setdefault(key, []).append(found)
+        self.events.append(found)

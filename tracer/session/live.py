@@ -1,0 +1,254 @@
+"""A live session: starts the engine, sends it commands, and reads the recording as it grows.
+
+    session (here)                             python -m tracer.engine
+      | -- Launch, StepStage, Resume, ... -----> |     one end each of a socketpair; commands as JSON lines
+      | <------------------------- doorbell ---- |     one byte whenever the file grew
+      |            the recording file            |     appended there, indexed here; it is the only answer
+      | <------------------------- closed ------ |     the engine has ended, and with it everything it traced
+
+The container's terminal is a pty(7): its slave goes to the engine, which makes it the controlling terminal of the
+foreground program; the master stays here, to be read as the container's screen and written as its keyboard. The
+engine runs in a session of its own, so that Ctrl-C in this terminal reaches neither it nor its tracees.
+
+Start it before importing anything slow: the stack comes up while the screen is being built.
+"""
+
+import fcntl
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from functools import cached_property
+
+from tracer.codec import encode_command
+from tracer.commands import ArmBreakpoint, Command, Interrupt, Launch, Quit, Resume, StepEvent, StepStage
+from tracer.session.recording import Recording
+from tracer.session.session import Cursor, SessionError
+
+QUIT_SECONDS = 15.0
+"""How long the engine may take to bring the stack down before it is killed (the kernel then kills what it traced)."""
+RETURNED = "back at the present; press again to go on"
+
+
+class LiveSession:
+    """An engine child and the recording it writes."""
+
+    is_live = True
+
+    def __init__(self, recording_path: str, launch: Launch, *, terminal_size: tuple[int, int] | None = None) -> None:
+        """Start the engine and send it `launch`. `terminal_size` (rows, columns) asks for a terminal of its own."""
+        self._path = recording_path
+        self._closed = False
+        self._stops_answered = 0
+        """How many stops had been seen when the last request to go on was sent: each stop is answered once."""
+        self.terminal_fd = -1
+        slave = -1
+        if terminal_size:
+            self.terminal_fd, slave = os.openpty()
+            self.resize_terminal(*terminal_size)
+        ours, theirs = socket.socketpair()
+        self._complaints = tempfile.TemporaryFile(prefix="glassbottom-engine-")  # noqa: SIM115  # lives as long as the engine
+        argv = [sys.executable, "-m", "tracer.engine", "--recording", recording_path, "--control", str(theirs.fileno())]
+        passed = [theirs.fileno()]
+        if slave >= 0:
+            argv += ["--terminal", str(slave)]
+            passed.append(slave)
+        try:
+            self._engine = subprocess.Popen(
+                argv,
+                pass_fds=passed,
+                start_new_session=True,
+                stdin=None if slave < 0 else subprocess.DEVNULL,
+                stdout=None if slave < 0 else self._complaints,
+                stderr=None if slave < 0 else self._complaints,
+            )
+        except OSError as error:
+            raise SessionError(f"the engine cannot be started: {error}") from error
+        finally:
+            theirs.close()
+            if slave >= 0:
+                os.close(slave)
+        self._control = ours
+        self._control.setblocking(False)
+        self.doorbell_fd = ours.fileno()
+        self._send(launch)
+
+    @cached_property
+    def recording(self) -> Recording:
+        """The recording; waits for the engine to have written its header."""
+        while True:
+            select.select([self._control], [], [])
+            self._answer_doorbell()
+            if self._has_header():
+                return Recording(self._path, growing=True)
+            if self._closed:
+                raise SessionError(self.failure or "the engine ended before it recorded anything")
+
+    @cached_property
+    def cursor(self) -> Cursor:
+        """Follows the end until it is moved back."""
+        return Cursor(self.recording, follow=True)
+
+    @property
+    def held(self) -> bool:
+        stops, releases = self.recording.stops, self.recording.releases
+        return bool(stops) and not self.ended and (not releases or releases[-1] < stops[-1])
+
+    @property
+    def ended(self) -> bool:
+        return self._closed
+
+    @property
+    def failure(self) -> str:
+        if not self._closed or ("recording" in self.__dict__ and self.recording.complete):
+            return ""
+        self._complaints.seek(0)
+        lines = self._complaints.read().decode("utf-8", "replace").strip().splitlines()
+        status = self._engine.returncode
+        return f"the engine ended early (status {status}){': ' + lines[-1] if lines else ''}"
+
+    def refresh(self) -> int:
+        """Answer the doorbell and index what was written; how many events came."""
+        self._answer_doorbell()
+        if self._closed:
+            self.recording.settle()
+        return self.recording.refresh()
+
+    def step_stage(self) -> str:
+        return self._go_on(StepStage())
+
+    def step_event(self) -> str:
+        return self._go_on(StepEvent())
+
+    def resume(self) -> str:
+        return self._go_on(Resume())
+
+    def interrupt(self) -> str:
+        if self.ended:
+            return "the run is over"
+        if self.held:
+            return "everything is held already"
+        self.cursor.to_end(follow=True)
+        self._send(Interrupt())
+        return ""
+
+    def arm(self, stage: str, armed: bool) -> None:
+        """Hold at a stage from now on, or stop doing so."""
+        self._send(ArmBreakpoint(stage, armed))
+
+    def back(self) -> str:
+        if self.cursor.previous_stage():
+            return ""
+        self.cursor.move_to(0)
+        return "before the first stage: containerd and the daemon were being started"
+
+    def forward(self) -> str:
+        if self.cursor.at_end or not self.cursor.next_stage():
+            self.cursor.to_end(follow=True)
+            return "this is the present; Space goes on"
+        return self._reached()
+
+    def back_event(self) -> str:
+        return "" if self.cursor.previous_happening() else "this is the beginning of the recording"
+
+    def forward_event(self) -> str:
+        if not self.cursor.next_happening():
+            self.cursor.to_end(follow=True)
+            return "this is the present; c goes on by one call"
+        return self._reached()
+
+    def first(self) -> str:
+        if self.recording.stages:
+            self.cursor.move_to_stage(0)
+        return self._reached()
+
+    def last(self) -> str:
+        self.cursor.to_end(follow=True)
+        return ""
+
+    def resize_terminal(self, rows: int, columns: int) -> None:
+        """Set the window size of the container's terminal; the kernel sends SIGWINCH to who is attached to it."""
+        if self.terminal_fd >= 0:
+            fcntl.ioctl(self.terminal_fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def quit(self) -> None:
+        """Ask the engine to end everything, and wait for it."""
+        self._send(Quit())
+        deadline = time.monotonic() + QUIT_SECONDS
+        while not self._closed and (left := deadline - time.monotonic()) > 0:
+            readable = [fd for fd in (self.doorbell_fd, self.terminal_fd) if fd >= 0]
+            ready, _, _ = select.select(readable, [], [], left)
+            if self.terminal_fd in ready:
+                self._drain_terminal()
+            self._answer_doorbell()
+        if not self._closed:
+            self._engine.send_signal(signal.SIGKILL)
+        self._engine.wait()
+        self._closed = True
+        self._control.close()
+        if self.terminal_fd >= 0:
+            os.close(self.terminal_fd)
+            self.terminal_fd = -1
+
+    def _go_on(self, command: Command) -> str:
+        if not self.cursor.at_end:
+            self.cursor.to_end(follow=True)
+            return RETURNED
+        self.cursor.follow = True
+        if self.ended:
+            return "the run is over; ← and → move through it"
+        if not self.held or self._stops_answered == len(self.recording.stops):
+            return "running: p pauses"
+        self._stops_answered = len(self.recording.stops)
+        self._send(command)
+        return ""
+
+    def _reached(self) -> str:
+        """At the last event, be at the present again."""
+        if self.cursor.at_end:
+            self.cursor.follow = True
+        return ""
+
+    def _send(self, command: Command) -> None:
+        line = encode_command(command).encode()
+        while line and not self._closed:
+            try:
+                line = line[self._control.send(line) :]
+            except BlockingIOError:
+                select.select([], [self._control], [])
+            except (BrokenPipeError, ConnectionResetError):
+                return  # it has ended; the doorbell will say so
+
+    def _answer_doorbell(self) -> None:
+        while not self._closed:
+            try:
+                rung = self._control.recv(4096)
+            except BlockingIOError:
+                return
+            except ConnectionResetError:
+                rung = b""
+            if not rung:
+                self._closed = True
+                self._engine.wait()
+
+    def _drain_terminal(self) -> None:
+        """Keep the container's last output from blocking its end."""
+        try:
+            if not os.read(self.terminal_fd, 65536):
+                raise OSError
+        except OSError:  # EIO: nobody has the terminal open any more
+            os.close(self.terminal_fd)
+            self.terminal_fd = -1
+
+    def _has_header(self) -> bool:
+        try:
+            with open(self._path, "rb") as file:
+                return b"\n" in file.readline()
+        except FileNotFoundError:
+            return False
