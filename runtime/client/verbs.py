@@ -42,7 +42,9 @@ class Verb:
             return 0
         if self.operands and not self.operands.startswith("[") and not words:
             raise MissingWordError(
-                f"'docker {self.name}' requires at least 1 argument\n\nSee 'docker {self.name} --help'"
+                f"'docker {self.name}' requires at least 1 argument\n\n"
+                f"Usage:  docker {self.name} [OPTIONS] {self.operands}\n\n"
+                f"See 'docker {self.name} --help' for more information"
             )
         client.negotiate()
         return self._act(client, given, words)
@@ -52,7 +54,7 @@ def _switch(name: str, short: str = "", *, help: str) -> Flag:
     return Flag(name, short, kind="bool", convert=boolean, help=help)
 
 
-def _for_each(names: list[str], act: Callable[[str], object]) -> int:
+def _for_each(names: list[str], act: Callable[[str], object], say: bool = True) -> int:
     """Do one thing to every container named; say what failed, go on, and fail at the end."""
     failed = 0
     for name in names:
@@ -62,7 +64,8 @@ def _for_each(names: list[str], act: Callable[[str], object]) -> int:
             print(error, file=sys.stderr, flush=True)
             failed = 1
         else:
-            print(name, flush=True)
+            if say:
+                print(name, flush=True)
     return failed
 
 
@@ -188,8 +191,10 @@ def _rm(client: EngineClient, given: Values, words: list[str]) -> int:
             if not (given.on("force") and error.status == 404):
                 raise
             print(error, file=sys.stderr)
+        else:
+            print(name)
 
-    return _for_each(words, remove)
+    return _for_each(words, remove, say=False)
 
 
 def _start(client: EngineClient, given: Values, words: list[str]) -> int:

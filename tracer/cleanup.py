@@ -1,0 +1,335 @@
+"""Bring the host back to what it was: find everything that belongs to a stack from what is on disk, and remove it.
+
+The dying clean up nothing: any program here may be killed with SIGKILL at any moment, and a list kept in memory dies
+with it. So what belongs to a stack is never remembered but *found*, by the names that ``stack.json`` fixed before
+anything started, and a normal quit, ``glassbottom cleanup`` and the next start all run this same code. Order matters:
+
+    1. thaw cgroups   a process in a frozen v1 cgroup cannot die
+    2. kill           until nobody is left: what still runs could mount, make and write more
+    3. unmount        newest first; a mount keeps its folder from being removed
+    4. cgroups        children before parents, and only when nobody is in them
+    5. links          the bridge, and the host's ends of veth pairs on it
+    6. files          last: they are how 1-5 were found
+
+A process belongs to a stack when it is in a cgroup under the stack's parent; or is one of the stack's programs, by a
+command line that names the stack's root; or has a root directory inside the stack's; or descends from one of these.
+"""
+
+import ctypes
+import os
+import select
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from tracer import procfs
+from tracer.stack import PARTS, STACK_FILE, StackPlan, base_folder, fallback_folder, owner_lives, registered
+
+_MNT_DETACH = 2
+_ROUNDS = 50
+"""How often to look for processes again: one that forks while it is being killed leaves a child for the next round."""
+
+
+@dataclass
+class Report:
+    """What was removed, and what could not be."""
+
+    stack: str
+    killed: list[str] = field(default_factory=list)
+    unmounted: list[str] = field(default_factory=list)
+    cgroups: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def sentences(self) -> list[str]:
+        """What happened, for people."""
+        counts = (
+            (self.killed, "killed", "process", "processes"),
+            (self.unmounted, "unmounted", "mount", "mounts"),
+            (self.cgroups, "removed", "cgroup", "cgroups"),
+            (self.links, "removed", "network link", "network links"),
+            (self.files, "removed", "folder or socket", "folders and sockets"),
+        )
+        said = [f"{verb} {len(what)} {one if len(what) == 1 else more}" for what, verb, one, more in counts if what]
+        return [f"stack {self.stack}: {', '.join(said) or 'nothing was left'}", *self.problems]
+
+
+def cleanup_stack(plan: StackPlan) -> Report:
+    """Remove everything that belongs to one stack. Does no harm twice, and does not need it to have been started."""
+    report = Report(plan.id)
+    _thaw(plan)
+    _kill_all(plan, report)
+    _unmount_all(plan, report)
+    _remove_cgroups(plan, report)
+    _remove_links(plan, report)
+    _remove_files(plan, report)
+    return report
+
+
+def cleanup_abandoned(*, also_alive: bool = False) -> list[Report]:
+    """Clean up every stack of this user whose owner is gone (or, if so asked, every one but our own)."""
+    reports = []
+    for plan in registered():
+        alive = owner_lives(plan)
+        if plan.owner_pid == os.getpid() and alive:
+            continue
+        if also_alive and alive:
+            _kill_owner(plan)
+        if also_alive or not alive:
+            reports.append(cleanup_stack(plan))
+    _remove_drafts()
+    return reports
+
+
+def processes_of(plan: StackPlan) -> list[int]:
+    """Everybody who belongs to the stack now, save this process and its parents."""
+    ours = _ancestors()
+    namespace = procfs.mount_namespace()
+    everybody = [pid for pid in procfs.pids() if pid not in ours and procfs.state(pid) not in ("", "Z", "X")]
+    found = {pid for pid in everybody if _belongs(pid, plan, namespace)}
+    parents = {pid: procfs.parent(pid) for pid in everybody}
+    size = -1
+    while size != len(found):
+        size = len(found)
+        found |= {pid for pid, parent in parents.items() if parent in found}
+    return sorted(found)
+
+
+def _belongs(pid: int, plan: StackPlan, own_namespace: str) -> bool:
+    component = plan.cgroup_parent.strip("/")
+    if any(component in path.split("/") for path in procfs.cgroups(pid)):
+        return True
+    words = procfs.argv(pid)
+    if _is_stack_program(words) and any(_names(word, plan.root) for word in words):
+        return True
+    namespace = procfs.mount_namespace(pid)
+    if not namespace or namespace == own_namespace:
+        return False
+    inner_root = _within_filesystem(plan.root)
+    # A container that lost its shim, where no cgroup could be made: its root is a folder of the stack's.
+    return any(
+        mount.point == "/" and (_inside(mount.root, inner_root) or f"={plan.root}/" in mount.options)
+        for mount in procfs.mounts(pid)
+    )
+
+
+def _is_stack_program(words: list[str]) -> bool:
+    """Whether an argv is of a program that a stack is made of; an editor on one of its files is not."""
+    if any(word.startswith("runtime.") for word in words[1:4]):
+        return True
+    names = {os.path.basename(word) for word in words[:2]}
+    known = {"containerd", "dockerd", "runc", "crun", "glassbottom-oci", "docker-init"}
+    return bool(names & known) or any(name.startswith("containerd-shim") for name in names)
+
+
+def _inside(path: str, root: str) -> bool:
+    """Whether a path is the stack's root or something in it."""
+    return path == root or path.startswith(f"{root}/")
+
+
+def _names(word: str, root: str) -> bool:
+    """Whether a word of a command line names something in the root: ``PATH``, ``--flag=PATH`` or ``unix://PATH``."""
+    return _inside(word.rpartition("=")[2].removeprefix("unix://"), root)
+
+
+def _within_filesystem(path: str) -> str:
+    """The path as its own filesystem knows it, which is how mountinfo names the root of a bind mount."""
+    for mount in reversed(procfs.mounts()):
+        if mount.point == "/" or _inside(path, mount.point):
+            return mount.root.rstrip("/") + path[len(mount.point.rstrip("/")) :]
+    return path
+
+
+def _ancestors() -> set[int]:
+    found, pid = set(), os.getpid()
+    while pid > 0 and pid not in found:
+        found.add(pid)
+        pid = procfs.parent(pid)
+    return found
+
+
+def _kill_all(plan: StackPlan, report: Report) -> None:
+    """SIGKILL for all at once, then wait until each is gone, and look again."""
+    for _ in range(_ROUNDS):
+        pids = processes_of(plan)
+        if not pids:
+            return
+        handles = []
+        for pid in pids:
+            name = " ".join(procfs.argv(pid))[:120]
+            try:
+                handles.append(os.pidfd_open(pid))
+                os.kill(pid, signal.SIGKILL)
+            except OSError as error:
+                if not isinstance(error, ProcessLookupError):
+                    report.problems.append(f"cannot kill process {pid} ({name}): {(error.strerror or '').lower()}")
+                continue
+            report.killed.append(f"{pid} {name}")
+        _await_ends(handles)
+        if len(report.problems) >= len(pids):
+            return
+    report.problems.append(f"processes keep appearing in stack {plan.id}; run cleanup again")
+
+
+def _await_ends(handles: list[int]) -> None:
+    """A pidfd becomes readable when its process has ended (pidfd_open(2)); one in uninterruptible sleep may not."""
+    poller = select.poll()
+    for handle in handles:
+        poller.register(handle, select.POLLIN)
+    waiting = len(handles)
+    while waiting:
+        ended = poller.poll(2000)
+        if not ended:
+            break
+        for handle, _ in ended:
+            poller.unregister(handle)
+            waiting -= 1
+    for handle in handles:
+        os.close(handle)
+
+
+def _kill_owner(plan: StackPlan) -> None:
+    """Stop the process that owns a living stack, and with it what it would start next."""
+    try:
+        handle = os.pidfd_open(plan.owner_pid)
+        os.kill(plan.owner_pid, signal.SIGKILL)
+    except OSError:
+        return
+    _await_ends([handle])
+
+
+def _unmount_all(plan: StackPlan, report: Report) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    points = [mount.point for mount in procfs.mounts() if _inside(mount.point, plan.root)]
+    for point in reversed(points):
+        # Lazily only where an orderly unmount is refused: a lazy one is not over when it returns.
+        if libc.umount2(os.fsencode(point), 0) == 0 or libc.umount2(os.fsencode(point), _MNT_DETACH) == 0:
+            report.unmounted.append(point)
+        elif os.path.exists(point):
+            report.problems.append(f"cannot unmount {point}: {os.strerror(ctypes.get_errno()).lower()}")
+
+
+def _cgroup_folders(plan: StackPlan) -> Iterator[str]:
+    """The stack's cgroup in every hierarchy: below the hierarchy's root, or below any cgroup that we are in."""
+    name = plan.cgroup_parent.strip("/")
+    own = {path.rstrip("/") for path in procfs.cgroups(os.getpid())}
+    prefixes = {""} | {prefix for path in own for prefix in _prefixes(path)}
+    for mount in procfs.mounts():
+        if mount.kind in {"cgroup", "cgroup2"}:
+            for prefix in sorted(prefixes):
+                folder = f"{mount.point}{prefix}/{name}"
+                if os.path.isdir(folder):
+                    yield folder
+
+
+def _prefixes(path: str) -> list[str]:
+    parts = path.split("/")[1:]
+    return ["/" + "/".join(parts[: count + 1]) for count in range(len(parts))]
+
+
+def _thaw(plan: StackPlan) -> None:
+    for folder in _cgroup_folders(plan):
+        for inner, _, files in os.walk(folder):
+            for name, word in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+                if name in files:
+                    try:
+                        with open(f"{inner}/{name}", "w", encoding="ascii") as file:
+                            file.write(word)
+                    except OSError:
+                        continue  # gone in the meantime, or not ours to write: killing will tell
+
+
+def _remove_cgroups(plan: StackPlan, report: Report) -> None:
+    for folder in list(_cgroup_folders(plan)):
+        for inner, _, _ in os.walk(folder, topdown=False):
+            try:
+                os.rmdir(inner)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                report.problems.append(f"cannot remove cgroup {inner}: {(error.strerror or '').lower()}")
+            else:
+                report.cgroups.append(inner)
+
+
+def _links_of(plan: StackPlan) -> list[str]:
+    """The bridge, and whatever is plugged into it."""
+    try:
+        ports = os.listdir(f"/sys/class/net/{plan.bridge}/brif")
+    except OSError:
+        ports = []
+    return [name for name in (*ports, plan.bridge) if os.path.exists(f"/sys/class/net/{name}")]
+
+
+def _remove_links(plan: StackPlan, report: Report) -> None:
+    names = _links_of(plan)
+    if not names:
+        return
+    from pyroute2 import IPRoute, NetlinkError
+
+    with IPRoute() as netlink:
+        for name in names:
+            try:
+                netlink.link("del", ifname=name)
+            except NetlinkError as error:
+                if os.path.exists(f"/sys/class/net/{name}"):
+                    report.problems.append(f"cannot remove network link {name}: {str(error).lower()}")
+                continue
+            report.links.append(name)
+
+
+def _remove_files(plan: StackPlan, report: Report) -> None:
+    """The stack's own parts, then the root if it was made for it, then the description: found again until the end."""
+    for path in (*(f"{plan.root}/{part}" for part in PARTS), plan.socket):
+        if os.path.lexists(path):
+            _remove(path, report)
+    if report.problems:
+        return
+    if plan.root != plan.registry and plan.made_root:
+        try:
+            os.rmdir(plan.root)
+        except OSError:
+            pass  # somebody else's files are in it: theirs to keep
+    _remove(plan.registry, report)
+    try:
+        os.rmdir(os.path.dirname(plan.registry))
+    except OSError:
+        pass  # other stacks are registered there
+
+
+def _remove(path: str, report: Report) -> None:
+    def complain(_: Callable[..., object], name: str, caught: tuple[object, BaseException, object]) -> None:
+        if not isinstance(caught[1], FileNotFoundError):
+            report.problems.append(f"cannot remove {name}: {getattr(caught[1], 'strerror', caught[1])}")
+
+    if os.path.isdir(path) and not os.path.islink(path):
+        if _has_mounts(path):
+            report.problems.append(f"cannot remove {path}: something is mounted in it")
+            return
+        shutil.rmtree(path, onerror=complain)
+    else:
+        try:
+            os.unlink(path)
+        except OSError as error:
+            report.problems.append(f"cannot remove {path}: {error.strerror}")
+    if not os.path.lexists(path):
+        report.files.append(path)
+
+
+def _has_mounts(path: str) -> bool:
+    """Never walk into a mount with rmtree: behind a bind mount are the user's own files."""
+    return any(_inside(mount.point, path) for mount in procfs.mounts())
+
+
+def _remove_drafts() -> None:
+    """A .new-ID-PID folder whose maker died before it could rename it."""
+    for base in dict.fromkeys((base_folder(), fallback_folder())):
+        for name in os.listdir(base) if os.path.isdir(base) else []:
+            maker = name.rpartition("-")[2]
+            if name.startswith(".new-") and maker.isdigit() and not procfs.start_time(int(maker)):
+                shutil.rmtree(f"{base}/{name}", ignore_errors=True)
+
+
+__all__ = ["STACK_FILE", "Report", "cleanup_abandoned", "cleanup_stack", "processes_of"]

@@ -1,0 +1,137 @@
+"""``glassbottom stack up``: the daemon and containerd in the foreground, untraced, for the real docker CLI and ctr."""
+
+import argparse
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from typing import Self
+
+from tracer import cleanup, privileges
+from tracer.cli import CommandError
+from tracer.stack import StackError, StackPlan, plan_stack
+
+DESCRIPTION = """\
+Run the built-in stack by itself: containerd and the daemon, in the foreground, not traced.
+It prints what to set, and takes everything down again, running containers too, on Ctrl-C or SIGTERM.
+
+  glassbottom stack up &
+  export DOCKER_HOST=unix:///...        as printed
+  docker run --rm hostbox echo hi       the real docker CLI, on our daemon
+  ctr --address /.../containerd.sock events
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Bring a stack up and stay until told to go."""
+    parser = argparse.ArgumentParser(
+        prog="glassbottom stack", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("action", choices=["up"], help="the one thing a stack can be told")
+    parser.add_argument("--socket", metavar="PATH", help="where the daemon listens (default: in the stack's root)")
+    parser.add_argument("--root", metavar="DIR", help="folder for everything else (default: a fresh one)")
+    for seat, example in (("runtime", "runc"), ("shim", "runc"), ("containerd", "containerd"), ("daemon", "dockerd")):
+        parser.add_argument(f"--{seat}", default="", metavar="NAME", help=f"a real part for this seat: {example}")
+    options = parser.parse_args(argv)
+    privileges.become_root_of_a_namespace()
+    cleanup.cleanup_abandoned()
+    # From here on a signal is a byte to be read, so that none can come between making something and noting it.
+    with _StopSignals() as stop:
+        plan = plan_stack(
+            options.root,
+            socket=options.socket,
+            daemon=options.daemon,
+            containerd=options.containerd,
+            shim=options.shim,
+            runtime=options.runtime,
+        )
+        try:
+            return _stay_up(plan, stop)
+        finally:
+            for sentence in cleanup.cleanup_stack(plan).problems:
+                print(f"glassbottom: {sentence}", file=sys.stderr)
+
+
+class _StopSignals:
+    """SIGTERM, SIGINT and SIGHUP as something to wait for (signal.set_wakeup_fd)."""
+
+    def __enter__(self) -> Self:
+        self.reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        signal.set_wakeup_fd(self._writer.fileno())
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # The handlers stay: a second Ctrl-C must not interrupt the cleanup.
+        signal.set_wakeup_fd(-1)
+
+    def fileno(self) -> int:
+        return self.reader.fileno()
+
+
+def _stay_up(plan: StackPlan, stop: _StopSignals) -> int:
+    children: list[subprocess.Popen[bytes]] = []
+    for program in plan.background():
+        child = subprocess.Popen(
+            program.argv,
+            env=dict(entry.split("=", 1) for entry in program.environment),
+            cwd=program.cwd,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for this process, which takes the others down in order
+        )
+        children.append(child)
+        if not _await_socket(program.listens_on, children, stop):
+            return 0
+    print(f"export DOCKER_HOST={plan.docker_host}")
+    print(f"# containerd: ctr --address {plan.containerd_socket} --namespace moby events")
+    print("# Ctrl-C or SIGTERM takes the stack down, with everything that runs on it", flush=True)
+    ended = _await_end(children, stop, None)
+    if ended is not None:
+        raise CommandError(f"{_name(ended)} ended by itself with status {ended.returncode}; the stack is down")
+    # The daemon first: it stops its containers while containerd can still do what it asks. SIGKILL is for the rest.
+    for child in reversed(children):
+        child.terminate()
+        child.wait()
+    return 0
+
+
+def _await_socket(path: str, children: list[subprocess.Popen[bytes]], stop: _StopSignals) -> bool:
+    """Wait until a program accepts connections; False when told to stop meanwhile."""
+    while True:
+        with socket.socket(socket.AF_UNIX) as knock:
+            if knock.connect_ex(path) == 0:
+                return True
+        ended = _await_end(children, stop, 20)
+        if ended is not None:
+            raise StackError(f"{_name(ended)} did not start (status {ended.returncode}); what it said is above")
+        if select.select([stop], [], [], 0)[0]:
+            return False
+
+
+def _await_end(
+    children: list[subprocess.Popen[bytes]], stop: _StopSignals, milliseconds: int | None
+) -> subprocess.Popen[bytes] | None:
+    """Wait until a child ends, or a stop signal comes, or the time is over; the child that ended."""
+    poller = select.poll()
+    poller.register(stop, select.POLLIN)
+    handles = {os.pidfd_open(child.pid): child for child in children}
+    for handle in handles:
+        poller.register(handle, select.POLLIN)
+    ready = {number for number, _ in poller.poll(milliseconds)}
+    for handle in handles:
+        os.close(handle)
+    for handle, child in handles.items():
+        if handle in ready:
+            child.wait()
+            return child
+    return None
+
+
+def _name(child: subprocess.Popen[bytes]) -> str:
+    words = child.args
+    assert isinstance(words, tuple)
+    return str(words[2] if words[1] == "-m" else os.path.basename(words[0]))
