@@ -26,7 +26,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from runtime.api.containerd import types_pb2 as runtime_dot_api_dot_containerd_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*runtime/api/containerd/introspection.proto\x12$containerd.services.introspection.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\"runtime/api/containerd/types.proto\"\xf5\x01\n\x06Plugin\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x10\n\x08requires\x18\x03 \x03(\t\x12-\n\tplatforms\x18\x04 \x03(\x0b\x32\x1a.containerd.types.Platform\x12J\n\x07\x65xports\x18\x05 \x03(\x0b\x32\x39.containerd.services.introspection.v1.Plugin.ExportsEntry\x12\x14\n\x0c\x63\x61pabilities\x18\x06 \x03(\t\x1a.\n\x0c\x45xportsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"!\n\x0ePluginsRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t\"P\n\x0fPluginsResponse\x12=\n\x07plugins\x18\x01 \x03(\x0b\x32,.containerd.services.introspection.v1.Plugin\":\n\x0eServerResponse\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\x04\x12\r\n\x05pidns\x18\x03 \x01(\x04\x32\xdf\x01\n\rIntrospection\x12v\n\x07Plugins\x12\x34.containerd.services.introspection.v1.PluginsRequest\x1a\x35.containerd.services.introspection.v1.PluginsResponse\x12V\n\x06Server\x12\x16.google.protobuf.Empty\x1a\x34.containerd.services.introspection.v1.ServerResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*runtime/api/containerd/introspection.proto\x12$containerd.services.introspection.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\"runtime/api/containerd/types.proto\"\xb8\x02\n\x06Plugin\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x10\n\x08requires\x18\x03 \x03(\t\x12-\n\tplatforms\x18\x04 \x03(\x0b\x32\x1a.containerd.types.Platform\x12J\n\x07\x65xports\x18\x05 \x03(\x0b\x32\x39.containerd.services.introspection.v1.Plugin.ExportsEntry\x12\x14\n\x0c\x63\x61pabilities\x18\x06 \x03(\t\x12\x41\n\x08init_err\x18\x07 \x01(\x0b\x32/.containerd.services.introspection.v1.InitError\x1a.\n\x0c\x45xportsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"*\n\tInitError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"!\n\x0ePluginsRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t\"P\n\x0fPluginsResponse\x12=\n\x07plugins\x18\x01 \x03(\x0b\x32,.containerd.services.introspection.v1.Plugin\":\n\x0eServerResponse\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\x04\x12\r\n\x05pidns\x18\x03 \x01(\x04\x32\xdf\x01\n\rIntrospection\x12v\n\x07Plugins\x12\x34.containerd.services.introspection.v1.PluginsRequest\x1a\x35.containerd.services.introspection.v1.PluginsResponse\x12V\n\x06Server\x12\x16.google.protobuf.Empty\x1a\x34.containerd.services.introspection.v1.ServerResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,15 +36,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PLUGIN_EXPORTSENTRY']._loaded_options = None
   _globals['_PLUGIN_EXPORTSENTRY']._serialized_options = b'8\001'
   _globals['_PLUGIN']._serialized_start=150
-  _globals['_PLUGIN']._serialized_end=395
-  _globals['_PLUGIN_EXPORTSENTRY']._serialized_start=349
-  _globals['_PLUGIN_EXPORTSENTRY']._serialized_end=395
-  _globals['_PLUGINSREQUEST']._serialized_start=397
-  _globals['_PLUGINSREQUEST']._serialized_end=430
-  _globals['_PLUGINSRESPONSE']._serialized_start=432
-  _globals['_PLUGINSRESPONSE']._serialized_end=512
-  _globals['_SERVERRESPONSE']._serialized_start=514
-  _globals['_SERVERRESPONSE']._serialized_end=572
-  _globals['_INTROSPECTION']._serialized_start=575
-  _globals['_INTROSPECTION']._serialized_end=798
+  _globals['_PLUGIN']._serialized_end=462
+  _globals['_PLUGIN_EXPORTSENTRY']._serialized_start=416
+  _globals['_PLUGIN_EXPORTSENTRY']._serialized_end=462
+  _globals['_INITERROR']._serialized_start=464
+  _globals['_INITERROR']._serialized_end=506
+  _globals['_PLUGINSREQUEST']._serialized_start=508
+  _globals['_PLUGINSREQUEST']._serialized_end=541
+  _globals['_PLUGINSRESPONSE']._serialized_start=543
+  _globals['_PLUGINSRESPONSE']._serialized_end=623
+  _globals['_SERVERRESPONSE']._serialized_start=625
+  _globals['_SERVERRESPONSE']._serialized_end=683
+  _globals['_INTROSPECTION']._serialized_start=686
+  _globals['_INTROSPECTION']._serialized_end=909
 # @@protoc_insertion_point(module_scope)

@@ -1,0 +1,48 @@
+"""Leases: a client's word that what it is making must not be garbage-collected yet.
+
+Real counterpart: containerd `services/leases/local.go`, `metadata/leases.go`.
+
+`ctr run` and `ctr images import` take a lease first. This containerd collects no garbage at all, so that a lease
+protects nothing; it is recorded, listed and deleted as real clients expect.
+"""
+
+import secrets
+import time
+
+from google.protobuf.empty_pb2 import Empty
+
+from runtime.api.containerd import leases_pb2
+from runtime.api.containerd.leases_pb2 import Lease
+from runtime.containerd import clock, filters
+from runtime.containerd.errors import AlreadyExistsError, NotFoundError
+from runtime.containerd.metadata import Metadata
+from runtime.containerd.server import Call
+
+KIND = "leases"
+
+
+class LeasesService:
+    """`ctr leases ls|create|rm`, and the first and last calls of many others."""
+
+    descriptor = leases_pb2.DESCRIPTOR.services_by_name["Leases"]
+
+    def __init__(self, metadata: Metadata) -> None:
+        self._metadata = metadata
+
+    async def create(self, call: Call, request: leases_pb2.CreateRequest) -> leases_pb2.CreateResponse:
+        # A lease without a name gets one as Go's client makes it: nanoseconds and four random characters.
+        name = request.id or f"{time.time_ns() % 1_000_000_000}-{secrets.token_urlsafe(3)}"
+        lease = Lease(id=name, created_at=clock.now(), labels=request.labels)
+        if not self._metadata.insert(KIND, call.namespace, name, lease.SerializeToString()):
+            raise AlreadyExistsError(f'lease "{name}"')
+        return leases_pb2.CreateResponse(lease=lease)
+
+    async def delete(self, call: Call, request: leases_pb2.DeleteRequest) -> Empty:
+        if not self._metadata.delete(KIND, call.namespace, request.id):
+            raise NotFoundError(f'lease "{request.id}"')
+        return Empty()
+
+    async def list(self, call: Call, request: leases_pb2.ListRequest) -> leases_pb2.ListResponse:
+        wanted = filters.parse(request.filters)
+        leases = [Lease.FromString(value) for _, value in self._metadata.records(KIND, call.namespace)]
+        return leases_pb2.ListResponse(leases=[one for one in leases if wanted.matches(filters.message_reader(one))])

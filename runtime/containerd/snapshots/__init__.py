@@ -1,0 +1,1 @@
+"""Snapshotters: how image layers become a root file system."""
