@@ -1,0 +1,192 @@
+"""The last steps before execve, the same for a container's init and for `exec`: who the process is and what it may do.
+
+Counterpart: runc's `finalizeNamespace` (libcontainer/init_linux.go). Rights are given up one by one, and each step
+needs a right that a later one takes away:
+
+    bounding set      needs CAP_SETPCAP
+    seccomp           needs CAP_SYS_ADMIN, unless no_new_privs is set
+    groups, gid, uid  need CAP_SETGID, CAP_SETUID; leaving uid 0 would clear permitted: PR_SET_KEEPCAPS
+    capability sets   last
+
+Everything that Python needs is imported by now: after pivot_root there is no standard library to import from.
+"""
+
+import os
+import signal
+
+from runtime.oci import capabilities, executable, lsm
+from runtime.oci import syscalls as sc
+from runtime.oci.errors import OCIError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+EXEC_FORMAT_FAILED = 255
+
+
+class Prepared:
+    """What has to be read or worked out while the host's files are still in reach."""
+
+    __slots__ = ("label", "own_executable", "process", "seccomp_flags", "seccomp_program", "sets")
+
+    def __init__(self, process: "dict[str, Any]", seccomp: "dict[str, Any] | None", warn: "Any") -> None:
+        self.process = process
+        self.own_executable = executable.OwnExecutable()
+        self.label = lsm.open_attribute(process)
+        self.seccomp_program = b""
+        self.seccomp_flags = 0
+        if seccomp:
+            from runtime.oci.seccomp import compiler
+
+            self.seccomp_program, self.seccomp_flags = compiler.program(seccomp)
+        self.sets: capabilities.Sets | None = None
+        if "capabilities" in process:
+            available = sc.capget()[1]
+            self.sets, left_out = capabilities.plan(process["capabilities"], available)
+            for message in left_out:
+                warn(message)
+
+    @property
+    def no_new_privileges(self) -> bool:
+        return bool(self.process.get("noNewPrivileges"))
+
+
+class Identity:
+    """Numbers and strings that make up the process, once the container's own files can be read."""
+
+    __slots__ = ("argv", "env", "path")
+
+    def __init__(self, path: str, argv: list[str], env: dict[str, str]) -> None:
+        self.path = path
+        self.argv = argv
+        self.env = env
+
+
+def close_host_fds(keep: "set[int]") -> None:
+    """Close every fd from 3 up but some: whatever the caller leaked to us must not be reachable from inside.
+
+    An fd of a host directory would be a door out of the container (CVE-2024-21626), through /proc/self/fd even
+    without being inherited.
+    """
+    first = 3
+    for fd in sorted(keep):
+        if fd > first:
+            sc.close_range(first, fd - 1)
+        first = max(first, fd + 1)
+    sc.close_range(first)
+
+
+def reset_signals() -> None:
+    """Undo what Python changed: an ignored SIGPIPE would be inherited, and `yes | head` would not end."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def become_user(prepared: Prepared) -> Identity:
+    """Take on user, groups, capabilities and working directory; find the program. Leaves seccomp for the very end."""
+    process = prepared.process
+    user = process.get("user", {})
+    if prepared.no_new_privileges:
+        sc.prctl(sc.PR_SET_NO_NEW_PRIVS, 1)
+    if prepared.sets:
+        capabilities.drop_bounding(prepared.sets.bounding)
+    sc.prctl(sc.PR_SET_KEEPCAPS, 1)
+    _set_groups(user.get("additionalGids", []))
+    gid, uid = user.get("gid", 0), user.get("uid", 0)
+    _own_standard_streams(uid)
+    try:
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+    except OSError as error:
+        reason = os.strerror(error.errno).lower()
+        raise OCIError(f"process.user: cannot become {uid}:{gid}: {reason} (is it mapped in the namespace?)") from None
+    if "umask" in user:
+        os.umask(user["umask"])
+    else:
+        os.umask(0o022)
+    _set_capabilities(prepared)
+    env = environment(process, uid)
+    _enter_working_directory(process["cwd"])
+    path = executable.find(process["args"][0], env.get("PATH", ""))
+    prepared.own_executable.refuse(path)
+    return Identity(path, process["args"], env)
+
+
+def _set_groups(groups: list[int]) -> None:
+    try:
+        os.setgroups(groups)
+    except PermissionError:
+        with open("/proc/self/setgroups") as file:
+            denied = file.read().strip() == "deny"
+        if groups or not denied:
+            raise OCIError("process.user.additionalGids: setgroups is denied in this user namespace") from None
+
+
+def _own_standard_streams(uid: int) -> None:
+    """The process may reopen its own streams (/dev/stdout): give them to its user, but never a shared /dev/null."""
+    if uid == 0:
+        return
+    null = os.makedev(1, 3)
+    for fd in (0, 1, 2):
+        try:
+            status = os.fstat(fd)
+            if status.st_uid != uid and status.st_rdev != null:
+                os.fchown(fd, uid, -1)
+        except OSError:
+            continue  # closed, or on a file system that does not allow it; runc goes on too
+
+
+def _set_capabilities(prepared: Prepared) -> None:
+    sets = prepared.sets
+    if sets is None:
+        return
+    # a filter without no_new_privs is loaded by CAP_SYS_ADMIN, so that one stays until just before execve
+    extra = capabilities.SYS_ADMIN if loads_with_privilege(prepared) else 0
+    capabilities.apply(sets, extra)
+    capabilities.raise_ambient(sets.ambient)
+
+
+def loads_with_privilege(prepared: Prepared) -> bool:
+    """Whether the seccomp filter needs CAP_SYS_ADMIN."""
+    return bool(prepared.seccomp_program) and not prepared.no_new_privileges
+
+
+def environment(process: "dict[str, Any]", uid: int) -> dict[str, str]:
+    """process.env, and HOME out of the image's /etc/passwd where it is not given."""
+    env = dict(variable.partition("=")[::2] for variable in process.get("env", []))
+    if not env.get("HOME"):
+        env["HOME"] = _home_of(uid)
+    return env
+
+
+def _home_of(uid: int) -> str:
+    try:
+        with open("/etc/passwd", encoding="utf-8", errors="surrogateescape") as file:
+            for line in file:
+                fields = line.rstrip("\n").split(":")
+                if len(fields) >= 6 and fields[2] == str(uid):
+                    return fields[5] or "/"
+    except OSError:
+        pass  # an image need not have one
+    return "/"
+
+
+def _enter_working_directory(cwd: str) -> None:
+    try:
+        os.chdir(cwd)
+        # a cwd outside the root (through a leaked fd) shows as ENOENT here
+        os.getcwd()
+    except OSError as error:
+        raise OCIError(f'process.cwd: chdir to "{cwd}": {os.strerror(error.errno).lower()}') from None
+
+
+def execute(prepared: Prepared, identity: Identity) -> None:
+    """Load the filter and become the user's program. Between the filter and execve only capset is called."""
+    lsm.apply(prepared.label)
+    if prepared.seccomp_program:
+        sc.seccomp(sc.SECCOMP_SET_MODE_FILTER, prepared.seccomp_flags, prepared.seccomp_program)
+        if prepared.sets and loads_with_privilege(prepared):
+            capabilities.apply(prepared.sets)
+    os.execve(identity.path, identity.argv, identity.env)
