@@ -109,7 +109,7 @@ def _mapper(kind: str, uid: int, own: int) -> tuple[str, ...]:
             "every file belongs to root, and no process can become anybody else"
         )
         return ()
-    granted = _granted(f"/etc/sub{kind}", uid)
+    granted = granted_range(f"/etc/sub{kind}", uid)
     if granted is None:
         _give_up(
             f"{kind}s: /etc/sub{kind} grants no range to {_name(uid)}, so only one {kind} exists inside "
@@ -120,7 +120,7 @@ def _mapper(kind: str, uid: int, own: int) -> tuple[str, ...]:
     return (helper, "PID", "0", str(own), "1", "1", str(start), str(count))
 
 
-def _granted(path: str, uid: int) -> tuple[int, int] | None:
+def granted_range(path: str, uid: int) -> tuple[int, int] | None:
     """The first range that subuid(5) grants to a user, who is named by name or by number."""
     names = {_name(uid), str(uid)}
     try:
