@@ -14,7 +14,8 @@ the file and every byte survives. A reader that meets an unknown kind, a short a
 
 import dataclasses
 import json
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
 
 from tracer import commands, events
@@ -59,17 +60,21 @@ _COMMANDS: dict[str, type] = {
     )
 }
 
+_quoted = json.encoder.encode_basestring
+_EXITED = [f'["exit",%d,%d,%d,[{",".join(["%d"] * count)}],%d,%d' for count in range(8)]
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
 def encode_event(event: events.Event) -> str:
     """One event as a line, newline included."""
     cls = type(event)
-    fields = dataclasses.fields(cls)
-    values = [_plain(getattr(event, field.name)) for field in fields]
-    while values and _is_default(fields[len(values) - 1], values[-1]):
+    if cls is events.SyscallExited:
+        return encode_syscall_exited(*_EXITED_FIELDS(event))
+    values = list(_FIELDS[cls](event))
+    defaults = _DEFAULTS[cls]
+    while values and _is_default(defaults[len(values) - 1], values[-1]):
         values.pop()
-    return _dumps([_KIND_OF[cls], *values]) + "\n"
+    return _dumps([_KIND_OF[cls], *map(_plain, values)]) + "\n"
 
 
 def encode_syscall_exited(
@@ -82,13 +87,22 @@ def encode_syscall_exited(
     data: Mapping[str, bytes | None],
     files: Mapping[int, str],
 ) -> str:
-    """A `SyscallExited` as a line, without making the event first: the engine's hot path."""
-    row: list[object] = ["exit", time_ns, tid, number, arguments, result, entered_ns]
-    if data or files:
-        row.append({key: None if value is None else value.decode("latin-1") for key, value in data.items()})
-        if files:
-            row.append(files)
-    return _dumps(row) + "\n"
+    """A `SyscallExited` as a line, without making the event first: the engine's hot path.
+
+    The line is put together by hand: `json.dumps` of the same row takes three times as long.
+    """
+    head = _EXITED[len(arguments)] % (time_ns, tid, number, *arguments, result, entered_ns)
+    if not data and not files:
+        return head + "]\n"
+    pairs = [
+        f'"{key}":null' if value is None else f'"{key}":{_quoted(value.decode("latin-1"))}'
+        for key, value in data.items()
+    ]
+    captured = ",".join(pairs)
+    if not files:
+        return f"{head},{{{captured}}}]\n"
+    opened = ",".join([f'"{place}":{_quoted(path)}' for place, path in files.items()])
+    return f"{head},{{{captured}}},{{{opened}}}]\n"
 
 
 def decode_event(line: str, line_number: int = 0) -> events.Event:
@@ -174,10 +188,9 @@ def _plain(value: object) -> object:
     return value
 
 
-def _is_default(field: "dataclasses.Field[Any]", value: object) -> bool:
-    if field.default is not dataclasses.MISSING:
-        return bool(value == field.default)
-    return field.default_factory is not dataclasses.MISSING and not value
+def _is_default(default: object, value: object) -> bool:
+    """Whether a trailing value may be left out; `MISSING` stands for a field without a default."""
+    return default is not dataclasses.MISSING and value == default
 
 
 def _data(value: dict[str, str | None]) -> dict[str, bytes | None]:
@@ -198,4 +211,17 @@ def _restorers(cls: type) -> list[Any]:
     ]
 
 
+def _default(field: "dataclasses.Field[Any]") -> object:
+    if field.default is not dataclasses.MISSING or field.default_factory is dataclasses.MISSING:
+        return field.default
+    return field.default_factory()
+
+
+_FIELDS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
+    cls: operator.attrgetter(*[field.name for field in dataclasses.fields(cls)]) for cls in _KINDS.values()
+}
+# A dataclass with one field would make attrgetter answer the value instead of a tuple.
+_FIELDS[events.HoldReleased] = lambda event: (event.time_ns,)
+_EXITED_FIELDS = _FIELDS[events.SyscallExited]
+_DEFAULTS = {cls: [_default(field) for field in dataclasses.fields(cls)] for cls in _KINDS.values()}
 _RESTORE = {cls: _restorers(cls) for cls in _KINDS.values()}

@@ -1,0 +1,134 @@
+"""The engine's command line: with a session at its control socket, or by itself.
+
+python -m tracer.engine --recording FILE --control FD [--terminal FD]    what a session starts
+python -m tracer.engine --recording FILE -- PROGRAM [ARGUMENT...]        records straight through, exits as it did
+"""
+
+import argparse
+import gc
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from tracer import codec
+from tracer.codec import RecordingError
+from tracer.commands import Launch, Program
+from tracer.engine import bindings, syscalls
+from tracer.engine.breakpoints import Breakpoints
+from tracer.engine.census import Census
+from tracer.engine.chronicle import Chronicle, Decoder, NoDecoder, NoStages, StageMatcher
+from tracer.engine.control import Control
+from tracer.engine.fdtable import FdTable
+from tracer.engine.loop import Loop
+from tracer.engine.plans import Plan, compile_plans
+from tracer.engine.recorder import Recorder
+from tracer.engine.spawn import Streams
+from tracer.engine.story import Story
+from tracer.events import RecordingHeader, SyscallSignature
+from tracer.redact import Redactor
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Record one run; the foreground program's exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        control = Control(options.control) if options.control is not None else None
+        launch = _first_command(control) if control else _by_itself(options.program)
+        if launch is None:
+            return 0  # the session went away before it asked for anything
+        return _record(launch, options, control)
+    except (OSError, RecordingError) as error:
+        sys.stderr.write(f"glassbottom engine: {error}\n")
+        return 125
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tracer.engine", description="Record everything a program does.")
+    parser.add_argument("--recording", required=True, metavar="FILE", help="the recording to write")
+    parser.add_argument("--control", type=int, metavar="FD", help="socket on which a session gives commands")
+    parser.add_argument("--terminal", type=int, default=-1, metavar="FD", help="terminal for the foreground program")
+    parser.add_argument("program", nargs="*", metavar="PROGRAM", help="without --control: what to run")
+    return parser
+
+
+def _first_command(control: Control) -> Launch | None:
+    command = control.first()
+    if command is not None and not isinstance(command, Launch):
+        raise RecordingError(f"the first command must be Launch, not {type(command).__name__}")
+    return command
+
+
+def _by_itself(argv: Sequence[str]) -> Launch:
+    environment = tuple(f"{name}={value}" for name, value in os.environ.items())
+    return Launch((), Program(tuple(argv), environment, os.getcwd()), (), "", {}, hold=False)
+
+
+def _record(launch: Launch, options: argparse.Namespace, control: Control | None) -> int:
+    machine = syscalls.machine()
+    signatures = syscalls.signatures(machine)
+    redactor = Redactor()
+    recorder = Recorder(options.recording)
+    recorder.header(_header(launch, machine, signatures, redactor))
+    breakpoints = Breakpoints()
+    if launch.hold:
+        for stage in launch.stages:
+            breakpoints.arm(str(stage.get("id", "")), True)
+    decoder, matcher = _decoders(launch, signatures)
+    chronicle = Chronicle(recorder, decoder, matcher, breakpoints)
+    fdtable = FdTable()
+    plans = compile_plans(signatures, fdtable)
+    plans[-1] = Plan(SyscallSignature("unknown", syscalls.UNKNOWN_ARGUMENTS), None)
+    loop = Loop(chronicle, Census(chronicle, redactor), plans, fdtable, redactor, bindings.AUDIT_ARCH[machine])
+    if options.terminal >= 0:
+        os.set_inheritable(options.terminal, False)
+    story = Story(loop, chronicle, control, Streams(terminal=options.terminal))
+    loop.course = story
+    _listen(loop, control, in_own_terminal=options.terminal < 0)
+    # Everything made so far lives as long as the engine: no need to walk it at every collection.
+    gc.collect()
+    gc.freeze()
+    story.begin(launch)
+    loop.run()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    story.finish()
+    return story.exit_code if story.exit_code is not None else 125
+
+
+def _decoders(launch: Launch, signatures: dict[int, SyscallSignature]) -> tuple[Decoder, StageMatcher]:
+    """What makes messages, actions and stages of the calls; a run without stages is recorded as calls alone."""
+    return NoDecoder(), NoStages()
+
+
+def _listen(loop: Loop, control: Control | None, *, in_own_terminal: bool) -> None:
+    """From here on signals mean something."""
+    for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGHUP, signal.SIGIO):
+        signal.signal(number, loop.notice)
+    # Without a terminal of its own the foreground program shares ours: Ctrl-C is meant for it, and when it ends, so do
+    # we. With one, SIGINT can only come from somebody who means the engine.
+    signal.signal(signal.SIGINT, signal.SIG_IGN if in_own_terminal else loop.notice)
+    signal.signal(signal.SIGQUIT, signal.SIG_IGN)
+    if control is not None:
+        control.watch()
+
+
+def _header(
+    launch: Launch, machine: str, signatures: dict[int, SyscallSignature], redactor: Redactor
+) -> RecordingHeader:
+    redactor.mask_environment(launch.foreground.environment)  # learns what is secret before anything is written
+    return RecordingHeader(
+        version=codec.VERSION,
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        kernel=os.uname().release,
+        architecture=machine,
+        command=redactor.mask_command(launch.foreground.argv),
+        seats=dict(launch.seats),
+        stages=launch.stages,
+        syscalls=signatures,
+        lesson=launch.lesson,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

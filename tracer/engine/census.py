@@ -1,0 +1,162 @@
+"""Who is alive: births, execs and deaths of tasks, each recorded as it happens.
+
+The kernel tells a birth twice, by the parent's event and by the child's first stop, in either order. A child that
+stops first waits in `orphans` for its parent's event, so that its birth is recorded before anything it does and with
+the task that really made it. If the parent was killed in between, the event never comes and the child is adopted.
+"""
+
+import os
+
+from tracer.engine.chronicle import Chronicle
+from tracer.engine.stops import EVENT_FORK, EVENT_VFORK, TaskGone
+from tracer.engine.tracee import (
+    Process,
+    Task,
+    link_of,
+    namespace_pids,
+    pid_namespace,
+    start_time,
+    strings_of,
+    thread_group,
+)
+from tracer.events import ForkKind, ProcessExecuted, ProcessExited, ProcessForked
+from tracer.redact import Redactor
+
+_CLONE_FILES = 0x400
+_CLONE_THREAD = 0x10000
+
+
+class Census:
+    """All traced tasks by tid, all traced processes by pid."""
+
+    def __init__(self, chronicle: Chronicle, redactor: Redactor) -> None:
+        self.tasks: dict[int, Task] = {}
+        self.processes: dict[int, Process] = {}
+        self.orphans: dict[int, int] = {}
+        """First stops (wait statuses) of children whose parent's event has not been seen yet."""
+        self._chronicle = chronicle
+        self._redactor = redactor
+        self._own_namespace = pid_namespace(os.getpid())
+        self._environments: dict[tuple[str, ...], tuple[str, ...]] = {}
+        """Environments as masked: children mostly inherit the very same one."""
+
+    def launched(self, pid: int, *, background: bool) -> Task:
+        """The engine has started it; it is seized, and on its way to its execve."""
+        process = self.processes[pid] = Process(pid, background=background)
+        task = self._seat(pid, process)
+        task.prelude = True
+        self._record_birth(0, task, "launched", -1)
+        return task
+
+    def born(self, parent: Task, tid: int, event: int) -> Task:
+        """The parent's fork, vfork or clone event."""
+        flags = self._clone_flags(parent)
+        if flags & _CLONE_THREAD:
+            task = self._seat(tid, parent.process)
+            self._record_birth(parent.tid, task, "thread", parent.entry)
+            return task
+        how: ForkKind = "fork" if event == EVENT_FORK else "vfork" if event == EVENT_VFORK else "clone"
+        process = self.processes[tid] = Process(tid, background=parent.process.background)
+        if flags & _CLONE_FILES:
+            process.fds = parent.process.fds
+        task = self._seat(tid, process)
+        self._record_birth(parent.tid, task, how, parent.entry)
+        return task
+
+    def adopt(self, tid: int) -> Task | None:
+        """A child whose maker died before it could be asked; None where the child is gone too."""
+        group, parent = thread_group(tid)
+        if not group:
+            return None
+        process = self.processes.get(group)
+        if process is None:
+            mother = self.processes.get(parent)
+            process = self.processes[group] = Process(group, background=mother is not None and mother.background)
+        task = self._seat(tid, process)
+        self._record_birth(parent, task, "clone" if tid == group else "thread", -1)
+        return task
+
+    def executed(self, tid: int, former_tid: int) -> None:
+        """Execve succeeded; the caller may have been another thread, which has taken over the leader's tid."""
+        task = self.tasks[tid]
+        if former_tid not in (0, tid) and former_tid in self.tasks:
+            # The leader that was is gone without an exit status; the thread that was lives on under its tid.
+            task = self.tasks.pop(former_tid)
+            task.tid = tid
+            self.tasks[tid] = task
+            task.process.tasks -= 1
+        process = task.process
+        process.memory.forget()
+        process.fds = {}  # close-on-exec; and execve ends any sharing of the table
+        process.generation += 1
+        environment = strings_of(tid, "environ")
+        masked = self._environments.get(environment)
+        if masked is None:
+            if len(self._environments) > 64:
+                self._environments.clear()
+            masked = self._environments[environment] = self._redactor.mask_environment(environment)
+        self._chronicle.record(
+            ProcessExecuted(
+                time_ns=self._chronicle.now(),
+                tid=tid,
+                former_tid=former_tid or tid,
+                path=link_of(tid, "exe"),
+                argv=self._redactor.mask_command(strings_of(tid, "cmdline")),
+                environment=masked,
+                cwd=link_of(tid, "cwd"),
+                generation=process.generation,
+                nspids=process.nspids,
+            )
+        )
+
+    def gone(self, task: Task, stop: TaskGone) -> bool:
+        """A task is gone; whether its process is gone with it."""
+        del self.tasks[task.tid]
+        process = task.process
+        process.tasks -= 1
+        self._chronicle.record(ProcessExited(self._chronicle.now(), task.tid, process.pid, stop.exit_code, stop.signal))
+        if process.tasks > 0:
+            return False
+        process.memory.forget()
+        self.processes.pop(process.pid, None)
+        return True
+
+    def foreign(self, process: Process, arch: int) -> None:
+        """A call of another ABI: its number would be read as another call's, so it is not recorded."""
+        if not process.foreign:
+            process.foreign = True
+            self._chronicle.note(
+                "foreign-abi",
+                f"process {process.pid} makes calls of another ABI (AUDIT_ARCH {arch:#x}); they are not recorded",
+                {"pid": process.pid},
+            )
+
+    def _seat(self, tid: int, process: Process) -> Task:
+        task = self.tasks[tid] = Task(tid, process)
+        process.tasks += 1
+        return task
+
+    def _record_birth(self, parent_tid: int, task: Task, how: ForkKind, call: int) -> None:
+        tid = task.tid
+        # /proc/TID/status costs five times this readlink, so it is read only inside a pid namespace.
+        if pid_namespace(tid) == self._own_namespace:
+            nspids: tuple[int, ...] = (tid,)
+        else:
+            nspids = namespace_pids(tid)
+        if tid == task.process.pid:
+            task.process.nspids = nspids
+        self._chronicle.record(
+            ProcessForked(self._chronicle.now(), parent_tid, tid, task.process.pid, how, nspids, start_time(tid), call)
+        )
+
+    @staticmethod
+    def _clone_flags(parent: Task) -> int:
+        """The flags of the clone or clone3 call that the parent is in; 0 for fork and vfork."""
+        if not parent.in_call:
+            return 0
+        if parent.plan.name == "clone":
+            return parent.arguments[0]
+        if parent.plan.name == "clone3":
+            flags = parent.process.memory.read(parent.arguments[0], 8)
+            return int.from_bytes(flags or b"", "little")
+        return 0

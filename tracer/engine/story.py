@@ -1,0 +1,199 @@
+"""The course of a run: what is started, when it is ready, and when it is over.
+
+    Launch -> background programs, all at once -> each listens on its socket -> the foreground program
+           -> it exits, and everything settles -> SIGTERM to the background -> SIGKILL to what is left -> RecordingEnded
+
+Settled means: nothing has stopped for a while, and every task that is left waits in a call. While processes are left
+that came up during the story (a shim that tidies up after its container), the silence must be longer, because one of
+them may be waiting for a disk. Nothing is asked of the tracees: this is seen from outside.
+"""
+
+import os
+import signal
+import time
+
+from tracer.commands import Launch, Program
+from tracer.engine import spawn
+from tracer.engine.chronicle import Chronicle
+from tracer.engine.control import Control
+from tracer.engine.loop import Loop
+from tracer.engine.orders import obey
+from tracer.engine.tracee import Task, state
+from tracer.events import RecordingEnded
+
+_SETTLED_ALONE = 3
+"""Ticks of silence (20 ms each) that end the story when only background programs are left."""
+_SETTLED_IN_COMPANY = 50
+"""The same, while processes of the story are still there."""
+_TERMINATION_S = 10.0
+"""How long background programs may take to end after SIGTERM."""
+_COULD_NOT_RUN = 127
+
+
+class Story:
+    """Implements `loop.Course`."""
+
+    def __init__(self, loop: Loop, chronicle: Chronicle, control: Control | None, streams: spawn.Streams) -> None:
+        self.exit_code: int | None = None
+        self.reason = ""
+        self._loop = loop
+        self._chronicle = chronicle
+        self._control = control
+        self._streams = streams
+        self._launch: Launch
+        self._background: dict[int, Program] = {}
+        self._foreground = 0
+        self._awaited: dict[str, str] = {}
+        """Socket path -> label of background programs that do not listen yet."""
+        self._ending_since = 0.0
+        self._killed = False
+
+    # the beginning
+
+    def begin(self, launch: Launch) -> None:
+        """Start the background programs, and the foreground program if there are none."""
+        self._launch = launch
+        for program in launch.background:
+            if program.listens_on:
+                self._awaited[program.listens_on] = program.label
+        for program in launch.background:
+            self._start_background(program)
+        if not self._awaited and not self.reason:
+            self._start_foreground()
+
+    def _start_background(self, program: Program) -> None:
+        log_path = f"{self._chronicle.recorder.path}.{program.label or 'background'}.log"
+        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        log = spawn.open_log(log_path)
+        try:
+            pid = spawn.spawn(program, spawn.Streams(null, log, new_session=True))
+        except spawn.SpawnError as error:
+            self._end(f"cannot start {program.label or program.argv[0]}: {error}")
+            return
+        finally:
+            os.close(null)
+            os.close(log)
+        self._loop.census.launched(pid, background=True)
+        self._background[pid] = program
+        label = program.label or program.argv[0]
+        self._chronicle.note(
+            "background-started", f"{label} starts, pid {pid}", {"label": label, "pid": pid, "log": log_path}
+        )
+
+    def _start_foreground(self) -> None:
+        program = self._launch.foreground
+        if self._background:
+            labels = ", ".join(program.label or program.argv[0] for program in self._background.values())
+            self._chronicle.note("ready", f"{labels}: ready; the story begins")
+        try:
+            self._foreground = spawn.spawn(program, self._streams)
+        except spawn.SpawnError as error:
+            self.exit_code = _COULD_NOT_RUN
+            self._end(str(error))
+            return
+        self._chronicle.breakpoints.enabled = True
+        self._loop.census.launched(self._foreground, background=False)
+
+    def listening(self, path: str) -> None:
+        """A socket bound to this path listens; the last one that was awaited lets the story begin."""
+        label = self._awaited.pop(path, None)
+        if label is None:
+            return
+        self._chronicle.note("listening", f"{label} listens on {path}", {"label": label, "path": path})
+        if not self._awaited and not self._ending_since:
+            self._start_foreground()
+
+    def launch_failed(self, task: Task, errno: int) -> None:
+        """Execve of a launched program failed: the rest of its life is the engine's own code."""
+        task.prelude = True
+        program = self._background.get(task.tid, self._launch.foreground)
+        if task.tid == self._foreground:
+            self.exit_code = _COULD_NOT_RUN
+        self._end(f"cannot execute {program.argv[0]}: {os.strerror(errno)}")
+
+    # the end
+
+    def gone(self, pid: int, exit_code: int | None, killed_by: int | None) -> None:
+        """A process is gone: the foreground program's end is the beginning of the end."""
+        if pid == self._foreground:
+            if self.exit_code is None:
+                self.exit_code = exit_code if killed_by is None else 128 + (killed_by or 0)
+        elif pid in self._background:
+            program = self._background.pop(pid)
+            label = program.label or program.argv[0]
+            how = f"signal {killed_by}" if killed_by is not None else f"exit code {exit_code}"
+            self._chronicle.note("background-gone", f"{label} ended with {how}", {"label": label, "pid": pid})
+            if self._awaited and not self._ending_since:
+                self._end(f"{label} ended with {how} before it was ready")
+        if self._ending_since and not self._background:
+            self._kill_all()
+
+    def quiet(self, times: int) -> bool:
+        """Bring the reader up to date; after silence, see whether the story is over. Whether to ask again."""
+        if self._chronicle.recorder.flush() and self._control is not None:
+            self._control.ring()
+        if times:
+            self._adopt_orphans()
+        if self._ending_since:
+            if time.monotonic() - self._ending_since > _TERMINATION_S:
+                self._kill_all()
+            return True
+        if self.exit_code is None or self._loop.held:
+            return False
+        census = self._loop.census
+        alone = all(process.background for process in census.processes.values())
+        if times < (_SETTLED_ALONE if alone else _SETTLED_IN_COMPANY):
+            return True
+        if all(task.in_call and state(task.tid) == "S" for task in census.tasks.values()):
+            self._end("the foreground program has ended and everything has settled")
+        return True
+
+    def signalled(self, number: int) -> None:
+        """A command has come, the session has gone, or the engine is asked to end."""
+        if number != signal.SIGIO:
+            self._end(f"the engine was ended by {signal.Signals(number).name}")
+        elif self._control is not None:
+            for command in self._control.commands():
+                obey(command, self._loop, self._chronicle.breakpoints, self)
+            if self._control.closed:
+                self._end("the session has gone")
+
+    def quit(self) -> None:
+        """The user wants to end it."""
+        self._end("quit")
+
+    def finish(self) -> None:
+        """Nothing traced is left: the recording's last line."""
+        reason = self.reason or "everything that was traced has ended"
+        self._chronicle.record(RecordingEnded(self._chronicle.now(), self.exit_code, reason))
+        self._chronicle.recorder.close()
+        if self._control is not None:
+            self._control.ring()
+            self._control.close()
+
+    def _end(self, reason: str) -> None:
+        """No more holds; ask the background programs to end, or kill everything where there are none."""
+        if self._ending_since:
+            return
+        self.reason = reason
+        self._ending_since = time.monotonic()
+        self._chronicle.breakpoints.disable()
+        self._loop.release()
+        # The daemon first: it is containerd's client, and says goodbye to it.
+        for pid in reversed(list(self._background)):
+            os.kill(pid, signal.SIGTERM)
+        if not self._background:
+            self._kill_all()
+        self._loop.wake()
+
+    def _kill_all(self) -> None:
+        self._adopt_orphans()
+        for pid in list(self._loop.census.processes):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # its exit status is on the way
+
+    def _adopt_orphans(self) -> None:
+        """After silence no parent's event can be on the way any more."""
+        self._loop.adopt_orphans()
