@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 
+from runtime.client.complaints import REFUSED, Complaint, complain
 from runtime.client.engine_client import (
     ConnectionLostError,
     DaemonError,
@@ -18,19 +19,9 @@ from runtime.client.engine_client import (
     UnreachableError,
     host_from_environment,
 )
-from runtime.client.flags import (
-    ConflictError,
-    Flag,
-    MissingWordError,
-    RefusedHereError,
-    UsageError,
-    boolean,
-    describe,
-    parse,
-)
+from runtime.client.flags import Flag, MissingWordError, UsageError, boolean, describe, parse
 from runtime.client.http1 import ProtocolError
-from runtime.client.run import REFUSED, RunRefusedError, run
-from runtime.client.run_flags import USAGE
+from runtime.client.run import run
 
 HELP = """Usage:  docker [OPTIONS] COMMAND
 
@@ -57,7 +48,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         given, words = parse(GLOBAL_FLAGS, sys.argv[1:] if argv is None else argv)
     except UsageError as error:
-        return _complain(f"{error}\n\nUsage:  docker [OPTIONS] COMMAND [ARG...]", "docker --help", 125)
+        usage = "Usage:  docker [OPTIONS] COMMAND [ARG...]\n\nRun 'docker --help' for more information"
+        return _say(Complaint(f"{error}\n\n{usage}", REFUSED))
     if given.on("help") or not words:
         return _print_help()
     verb, *rest = words
@@ -66,16 +58,16 @@ def main(argv: list[str] | None = None) -> int:
         return _dispatch(client, verb, rest)
     except BrokenPipeError:
         return _die_of_broken_pipe()
-    except UsageError as error:
-        return _complain_usage(verb, error)
-    except RunRefusedError as error:
-        return _complain(f"docker: {error}", f"docker {verb} --help", error.exit_code)
-    except (DaemonError, UnreachableError, ConnectionLostError, ProtocolError, OSError, ValueError) as error:
-        words_of_error = _describe(error)
-        if verb == "run":
-            return _complain(f"docker: {words_of_error}", "docker run --help", REFUSED)
-        print(words_of_error, file=sys.stderr)
-        return 1
+    except (
+        UsageError,
+        DaemonError,
+        UnreachableError,
+        ConnectionLostError,
+        ProtocolError,
+        OSError,
+        ValueError,
+    ) as error:
+        return _say(complain(verb, error))
 
 
 def _dispatch(client: EngineClient, verb: str, rest: list[str]) -> int:
@@ -97,30 +89,9 @@ def _print_help() -> int:
     return 0
 
 
-def _describe(error: Exception) -> str:
-    """OSErrors as Go words them: ``open /x: no such file or directory``."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"open {error.filename}: {error.strerror.lower()}" if error.filename else error.strerror.lower()
-    return str(error)
-
-
-def _complain_usage(verb: str, error: UsageError) -> int:
-    """A bad command line, in docker's words for its kind."""
-    if isinstance(error, RefusedHereError):
-        print(error, file=sys.stderr)
-        return 1
-    if isinstance(error, MissingWordError):
-        print(f"docker: {error}", file=sys.stderr)
-        return 1
-    if isinstance(error, ConflictError):
-        return _complain(f"docker: {error}", f"docker {verb} --help", REFUSED)
-    usage = USAGE if verb == "run" else f"Usage:  docker {verb} [OPTIONS]"
-    return _complain(f"{error}\n\n{usage}", f"docker {verb} --help", REFUSED)
-
-
-def _complain(message: str, help_command: str, code: int) -> int:
-    print(f"{message}\n\nRun '{help_command}' for more information", file=sys.stderr)
-    return code
+def _say(complaint: Complaint) -> int:
+    print(complaint.text, file=sys.stderr)
+    return complaint.exit_code
 
 
 def _die_of_broken_pipe() -> int:

@@ -19,14 +19,12 @@ import os
 import sys
 
 from runtime.client.attach import AttachedContainer, SignalPipe
+from runtime.client.complaints import missing_image
 from runtime.client.create_request import attached_streams, build
 from runtime.client.engine_client import DaemonError, EngineClient, query
-from runtime.client.flags import MissingWordError, RefusedHereError, Values, describe, parse
-from runtime.client.run_flags import HELP, RUN_FLAGS, USAGE
+from runtime.client.flags import RefusedHereError, Values, describe, parse
+from runtime.client.run_flags import HELP, RUN_FLAGS
 from runtime.client.terminal import RawTerminal, window_size
-
-REFUSED, CANNOT_INVOKE, NOT_FOUND = 125, 126, 127
-"""Exit codes of ``docker run`` itself; any other is the container's."""
 
 
 def run(client: EngineClient, argv: list[str]) -> int:
@@ -36,38 +34,19 @@ def run(client: EngineClient, argv: list[str]) -> int:
         print(HELP + describe(RUN_FLAGS))
         return 0
     if not words:
-        raise MissingWordError(
-            f"'docker run' requires at least 1 argument\n\n{USAGE}\n\nSee 'docker run --help' for more information"
-        )
+        raise missing_image()
     image, *command = words
     body = build(given, image, command, window_size(1))
     streams = attached_streams(given)
     if given.on("tty") and "stdin" in streams and not os.isatty(0):
         raise RefusedHereError("the input device is not a TTY")
-    try:
-        client.negotiate()
-        container_id = _create(client, given, image, body)
-        _write_cidfile(given, container_id)
-        condition = "removed" if given.on("rm") else "next-exit"
-        if not streams:
-            return _run_detached(client, container_id, condition)
-        return _run_attached(client, container_id, condition, given, streams)
-    except DaemonError as error:
-        raise RunRefusedError(str(error)) from None
-
-
-class RunRefusedError(Exception):
-    """The daemon did not run the container."""
-
-    @property
-    def exit_code(self) -> int:
-        """126 or 127 where the words say that the command is at fault: the API has no field for it."""
-        text = str(self)
-        if "executable file not found" in text or "no such file or directory" in text:
-            return NOT_FOUND
-        if "permission denied" in text or "is a directory" in text:
-            return CANNOT_INVOKE
-        return REFUSED
+    client.negotiate()
+    container_id = _create(client, given, image, body)
+    _write_cidfile(given, container_id)
+    condition = "removed" if given.on("rm") else "next-exit"
+    if not streams:
+        return _run_detached(client, container_id, condition)
+    return _run_attached(client, container_id, condition, given, streams)
 
 
 def _run_detached(client: EngineClient, container_id: str, condition: str) -> int:
