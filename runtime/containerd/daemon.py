@@ -19,11 +19,16 @@ from typing import NamedTuple
 from grpclib.server import Server
 
 from runtime.containerd import log
+from runtime.containerd.content import ContentStore
 from runtime.containerd.exchange import Exchange
+from runtime.containerd.garbage import Collector
 from runtime.containerd.metadata import Metadata, RootInUseError
 from runtime.containerd.server import build_server
 from runtime.containerd.services.containers import ContainersService
+from runtime.containerd.services.content import ContentService
+from runtime.containerd.services.diff import DiffService
 from runtime.containerd.services.events import EventsService
+from runtime.containerd.services.images import ImagesService
 from runtime.containerd.services.leases import LeasesService
 from runtime.containerd.services.namespaces import NamespacesService
 from runtime.containerd.services.snapshots import SnapshotsService
@@ -94,6 +99,9 @@ async def serve(settings: Settings) -> None:
 def assemble(settings: Settings, metadata: Metadata, exchange: Exchange, shims: Shims) -> Server:
     """Return the gRPC server with every service in place."""
     snapshotters = open_snapshotters(settings.root, metadata)
+    content = ContentStore(os.path.join(settings.root, "io.containerd.content.v1.content"), metadata)
+    content.sweep()
+    collector = Collector(metadata, content, snapshotters)
     return build_server(
         [
             VersionService(),
@@ -102,8 +110,11 @@ def assemble(settings: Settings, metadata: Metadata, exchange: Exchange, shims: 
             ContainersService(metadata, exchange),
             TasksService(metadata, shims),
             EventsService(exchange),
-            LeasesService(metadata),
-            SnapshotsService(snapshotters, exchange),
+            LeasesService(metadata, collector),
+            ContentService(content, exchange),
+            ImagesService(metadata, exchange, collector),
+            SnapshotsService(metadata, snapshotters, exchange),
+            DiffService(content),
         ]
     )
 

@@ -20,10 +20,11 @@ Left out on purpose: TLS, TCP, compression, health checks, keepalive pings (a pa
 import inspect
 import re
 import struct
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from grpclib.config import Configuration
@@ -62,7 +63,25 @@ AnyStream = Stream[Any, Any]
 def build_server(services: Iterable[Service]) -> Server:
     """Return a grpclib server that answers all these services."""
     # No keepalive pings: a client that is stopped in a debugger answers none, and is no less alive for it.
-    return Server([_Servable(service) for service in services], config=Configuration(_keepalive_time=None))
+    server = Server([_Servable(service) for service in services], config=Configuration(_keepalive_time=None))
+    # grpclib answers a path that it does not know without a content-type, which Go's clients take for "no gRPC here".
+    server._mapping = _Methods(server._mapping)  # noqa: SLF001
+    return server
+
+
+class _Methods(dict[str, Handler]):
+    """The handlers by path; there is one for every path."""
+
+    def get(self, path: str, default: object = None) -> Handler:
+        return super().get(path) or Handler(_unknown_method(path), Cardinality.UNARY_UNARY, Empty, Empty)
+
+
+def _unknown_method(path: str) -> Callable[[AnyStream], Coroutine[Any, Any, None]]:
+    async def refuse(stream: AnyStream) -> None:
+        service, _, method = path.lstrip("/").partition("/")
+        raise GRPCError(Status.UNIMPLEMENTED, f"unknown method {method} for service {service}")
+
+    return refuse
 
 
 class _Servable:

@@ -2,8 +2,7 @@
 
 Real counterpart: containerd `services/leases/local.go`, `metadata/leases.go`.
 
-`ctr run` and `ctr images import` take a lease first. This containerd collects no garbage at all, so that a lease
-protects nothing; it is recorded, listed and deleted as real clients expect.
+`ctr run` and `ctr images import` take a lease first and send its name with every call (metadata `containerd-lease`).
 """
 
 import secrets
@@ -15,6 +14,7 @@ from runtime.api.containerd import leases_pb2
 from runtime.api.containerd.leases_pb2 import Lease
 from runtime.containerd import clock, filters
 from runtime.containerd.errors import AlreadyExistsError, NotFoundError
+from runtime.containerd.garbage import Collector, let_go
 from runtime.containerd.metadata import Metadata
 from runtime.containerd.server import Call
 
@@ -26,8 +26,8 @@ class LeasesService:
 
     descriptor = leases_pb2.DESCRIPTOR.services_by_name["Leases"]
 
-    def __init__(self, metadata: Metadata) -> None:
-        self._metadata = metadata
+    def __init__(self, metadata: Metadata, collector: Collector) -> None:
+        self._metadata, self._collector = metadata, collector
 
     async def create(self, call: Call, request: leases_pb2.CreateRequest) -> leases_pb2.CreateResponse:
         # A lease without a name gets one as Go's client makes it: nanoseconds and four random characters.
@@ -40,6 +40,8 @@ class LeasesService:
     async def delete(self, call: Call, request: leases_pb2.DeleteRequest) -> Empty:
         if not self._metadata.delete(KIND, call.namespace, request.id):
             raise NotFoundError(f'lease "{request.id}"')
+        let_go(self._metadata, call.namespace, request.id)
+        self._collector.collect(call.namespace)
         return Empty()
 
     async def list(self, call: Call, request: leases_pb2.ListRequest) -> leases_pb2.ListResponse:

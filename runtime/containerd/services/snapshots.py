@@ -12,7 +12,9 @@ from runtime.api.containerd.snapshots_pb2 import ACTIVE, VIEW
 from runtime.containerd import filters
 from runtime.containerd.errors import InvalidArgumentError, UnimplementedError
 from runtime.containerd.exchange import Exchange
+from runtime.containerd.garbage import hold
 from runtime.containerd.labels import replace_map, update_map
+from runtime.containerd.metadata import Metadata
 from runtime.containerd.server import Call
 from runtime.containerd.snapshots.snapshotter import Snapshotters
 
@@ -24,8 +26,8 @@ class SnapshotsService:
 
     descriptor = snapshots_pb2.DESCRIPTOR.services_by_name["Snapshots"]
 
-    def __init__(self, snapshotters: Snapshotters, exchange: Exchange) -> None:
-        self._snapshotters, self._exchange = snapshotters, exchange
+    def __init__(self, metadata: Metadata, snapshotters: Snapshotters, exchange: Exchange) -> None:
+        self._metadata, self._snapshotters, self._exchange = metadata, snapshotters, exchange
 
     async def prepare(
         self, call: Call, request: snapshots_pb2.PrepareSnapshotRequest
@@ -50,6 +52,7 @@ class SnapshotsService:
     async def commit(self, call: Call, request: snapshots_pb2.CommitSnapshotRequest) -> Empty:
         snapshotter = self._snapshotters.find(request.snapshotter)
         snapshotter.commit(call.namespace, request.name, request.key, dict(request.labels))
+        hold(self._metadata, call, f"snapshots/{request.snapshotter}", request.name)
         committed = events_pb2.SnapshotCommit(key=request.key, name=request.name, snapshotter=request.snapshotter)
         self._exchange.publish(call.namespace, "/snapshot/commit", committed)
         return Empty()

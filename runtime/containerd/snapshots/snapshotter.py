@@ -215,6 +215,10 @@ class Snapshotters:
             raise InvalidArgumentError(f"snapshotter not loaded: {name} ({problem})")
         return found
 
+    def usable(self) -> list[str]:
+        """Return the names of those that work here."""
+        return [name for name, problem in self.problems().items() if not problem]
+
     def root(self, name: str) -> str:
         """Return the directory of a snapshotter."""
         return self._snapshotters[name].root

@@ -1,0 +1,1 @@
+"""Layer archives: a tar stream becomes a directory tree."""
