@@ -17,10 +17,13 @@ from collections.abc import Sequence
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import DecodeError, Message
 
-from runtime.api.containerd import events_pb2
+from runtime.api.containerd import events_pb2, image_events_pb2
 from runtime.api.containerd.events_service_pb2 import Envelope
 from runtime.containerd import clock, filters, identifiers
 from runtime.containerd.errors import InvalidArgumentError
+
+_EVENT_MODULES = {"containerd.events": events_pb2, "containerd.services.images.v1": image_events_pb2}
+"""Where the messages of an event's package are."""
 
 
 class Subscription:
@@ -117,7 +120,7 @@ def _envelope_reader(envelope: Envelope) -> filters.FieldReader:
 def unpack(packed: Any) -> Message | None:
     """Return the event inside an Any; None for a type that is not containerd's or bytes that are not that type."""
     package, _, name = packed.type_url.rpartition("/")[2].rpartition(".")
-    kind = getattr(events_pb2, name, None) if package == "containerd.events" else None
+    kind = getattr(_EVENT_MODULES.get(package), name, None)
     if not (isinstance(kind, type) and issubclass(kind, Message)):
         return None
     try:

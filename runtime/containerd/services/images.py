@@ -5,7 +5,7 @@ Real counterpart: containerd `services/images/local.go`, `metadata/images.go`.
 
 from google.protobuf.empty_pb2 import Empty
 
-from runtime.api.containerd import events_pb2, images_pb2
+from runtime.api.containerd import image_events_pb2, images_pb2
 from runtime.api.containerd.images_pb2 import Image
 from runtime.containerd import clock, filters, identifiers
 from runtime.containerd.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
@@ -43,7 +43,7 @@ class ImagesService:
         image.updated_at.CopyFrom(image.created_at)
         if not self._metadata.insert(KIND, call.namespace, image.name, image.SerializeToString()):
             raise AlreadyExistsError(f'image "{image.name}"')
-        created = events_pb2.ImageCreate(name=image.name, labels=image.labels)
+        created = image_events_pb2.ImageCreate(name=image.name, labels=image.labels)
         self._exchange.publish(call.namespace, "/images/create", created)
         return images_pb2.CreateImageResponse(image=image)
 
@@ -61,14 +61,14 @@ class ImagesService:
         _validate(image)
         image.updated_at.CopyFrom(clock.now())
         self._metadata.put(KIND, call.namespace, image.name, image.SerializeToString())
-        updated = events_pb2.ImageUpdate(name=image.name, labels=image.labels)
+        updated = image_events_pb2.ImageUpdate(name=image.name, labels=image.labels)
         self._exchange.publish(call.namespace, "/images/update", updated)
         return images_pb2.UpdateImageResponse(image=image)
 
     async def delete(self, call: Call, request: images_pb2.DeleteImageRequest) -> Empty:
         if not self._metadata.delete(KIND, call.namespace, request.name):
             raise NotFoundError(f'image "{request.name}"')
-        self._exchange.publish(call.namespace, "/images/delete", events_pb2.ImageDelete(name=request.name))
+        self._exchange.publish(call.namespace, "/images/delete", image_events_pb2.ImageDelete(name=request.name))
         # Real containerd collects some time later unless the client asks to wait (`sync`); here it is always done at
         # once.
         self._collector.collect(call.namespace)
