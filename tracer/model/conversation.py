@@ -6,6 +6,8 @@ paired with the oldest unanswered request of its connection (HTTP/1.1 pipelining
 stream where the protocol has streams (HTTP/2, ttrpc).
 """
 
+from array import array
+from bisect import bisect_right
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
@@ -78,6 +80,7 @@ class Conversation:
         self.events: list[ContainerdEvent] = []
         self.stdio: list[tuple[int, int, str]] = []
         """(sequence number, process index, side) of container output and input, in order."""
+        self._message_starts: array[int] = array("I")
         self._half_seen: dict[tuple[str, str, str], deque[Message]] = defaultdict(deque)
         self._unanswered: dict[tuple[str, str, object], deque[Message]] = defaultdict(deque)
         self._topics: dict[tuple[str, str, object], list[ContainerdEvent]] = {}
@@ -92,6 +95,19 @@ class Conversation:
         elif event.protocol in CONVERSATIONS:
             self._message(event, sighting)
 
+    def messages_at(self, cursor: int) -> int:
+        """How many messages had been seen by then; they are kept in that order."""
+        return bisect_right(self._message_starts, cursor)
+
+    def events_at(self, cursor: int) -> int:
+        """How many of containerd's events had been seen by then."""
+        return bisect_right(self.events, cursor, key=lambda event: event.sequence)
+
+    def stdio_between(self, after: int, cursor: int) -> list[tuple[int, int, str]]:
+        """The container's output and input after one event, up to and including another."""
+        first = bisect_right(self.stdio, after, key=lambda entry: entry[0])
+        return self.stdio[first : bisect_right(self.stdio, cursor, key=lambda entry: entry[0])]
+
     def _message(self, event: MessageSeen, sighting: Sighting) -> None:
         stream = event.fields.get("stream")
         half_seen = self._half_seen[event.connection, event.protocol, event.direction]
@@ -104,6 +120,7 @@ class Conversation:
         message = Message(len(self.messages), event.connection, event.protocol, event.direction, event.title)
         self._note(message, event.side, sighting)
         self.messages.append(message)
+        self._message_starts.append(sighting.sequence)
         half_seen.append(message)
         waiting = self._unanswered[event.connection, event.protocol, stream]
         if event.direction == "request":

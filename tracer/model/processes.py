@@ -192,6 +192,12 @@ class ProcessTable:
             if index not in hidden:
                 push(process.children, last)
 
+    def layers_at(self, cursor: int) -> set[Layer]:
+        """The seats that somebody alive sits in."""
+        return {
+            layer for process in self.all if process.alive_at(cursor) and (layer := process.layer_at(cursor)) is not None
+        }
+
     def _seat(self, sequence: int, process: Process) -> None:
         layer = self._fold.layer_of(process.pid)
         if layer is not None and (not process.layers or process.layers[-1][1] is not layer):

@@ -102,13 +102,19 @@ class Cursor:
 class Session(Protocol):
     """A story, live or replayed."""
 
-    recording: Recording
-    cursor: Cursor
-    is_live: bool
-    terminal_fd: int
-    """The master side of the container's terminal, -1 where there is none."""
-    doorbell_fd: int
-    """Readable when the recording grew or the engine ended, -1 where it never will."""
+    @property
+    def recording(self) -> Recording: ...
+    @property
+    def cursor(self) -> Cursor: ...
+    @property
+    def is_live(self) -> bool: ...
+    @property
+    def terminal_fd(self) -> int:
+        """The master side of the container's terminal, -1 where there is none."""
+
+    @property
+    def doorbell_fd(self) -> int:
+        """Readable when the recording grew or the engine ended, -1 where it never will."""
 
     @property
     def held(self) -> bool:

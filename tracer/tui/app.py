@@ -1,0 +1,167 @@
+"""The app: reads the session on, keeps the model at its end, and shows the trace screen.
+
+    run_live(session)            called by `glassbottom run` with a started LiveSession; returns the exit code
+    run_replay(path)             called by `glassbottom replay` and where a live run is impossible
+
+For `tracer/verbs/run.py`: make the LiveSession first (`tracer.session.live`, which starts the engine), and only then
+import this module, so that the stack comes up while Textual is being imported. Both functions end the session, come
+what may, and raise `RecordingError` or `SessionError` (from `tracer.session.session`) for the verb to print.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from textual import work
+from textual.app import App
+from textual.theme import Theme
+
+from tracer.codec import RecordingError
+from tracer.model import TraceModel
+from tracer.session.replay import ReplaySession
+from tracer.session.session import Session
+from tracer.tui.messages import Grew
+from tracer.tui.screens.trace import TraceScreen
+from tracer.tui.theme import DARK, LIGHT, ink_of
+from tracer.tui.view import TraceView
+
+if TYPE_CHECKING:
+    from tracer.session.live import LiveSession
+
+SLICE_SECONDS = 0.015
+"""How long the model may be fed before the screen gets a turn."""
+SHOWN_EVERY_SECONDS = 0.06
+"""How often a growing recording is drawn."""
+
+
+class GlassbottomApp(App[int]):
+    """One session on one screen."""
+
+    TITLE = "glassbottom"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = False
+
+    def __init__(self, session: Session, *, notice: str = "") -> None:
+        super().__init__()
+        for theme in (DARK, LIGHT):  # before the stylesheet is read: it uses their colours
+            self.register_theme(theme)
+        self.theme = DARK.name
+        self.session = session
+        self.model = TraceModel(session.recording.header)
+        self.view = TraceView(session, self.model)
+        self._notice = notice
+        """A sentence to begin with: why this is a replay and not a live run, for instance."""
+        self._trace = TraceScreen(self.view)
+        self._rung = asyncio.Event()
+
+    def on_mount(self) -> None:
+        self.theme_changed_signal.subscribe(self, self._inked)
+        self.push_screen(self._trace)
+        loop = asyncio.get_running_loop()
+        if self.session.doorbell_fd >= 0:
+            loop.add_reader(self.session.doorbell_fd, self._rung.set)
+        if self.session.terminal_fd >= 0:
+            loop.add_reader(self.session.terminal_fd, self._terminal_spoke, self.session.terminal_fd)
+        self.read_on()
+        if self._notice:
+            self.call_after_refresh(self._trace.say, self._notice)
+
+    @work(exclusive=True, group="reader")
+    async def read_on(self) -> None:
+        """Take in what is recorded, in slices, for as long as there is more to come."""
+        shown = 0.0
+        while True:
+            self._rung.clear()
+            found = self.session.refresh()
+            if not found:
+                self._read_to_here()
+                if self.session.ended and not self.session.refresh():
+                    break
+                if not await self._wait_for_more():
+                    break
+                continue
+            async for now in self._apply():
+                if now - shown > SHOWN_EVERY_SECONDS:
+                    shown = now
+                    self._read_to_here()
+        self._trace.title_bar.progress = ""
+        if problem := self.session.recording.damage or self.session.failure:
+            self._trace.say(problem)
+        self._read_to_here()
+
+    async def _apply(self) -> AsyncIterator[float]:
+        """Feed the model what has been indexed; yields the time whenever the screen should have a turn."""
+        recording, model = self.session.recording, self.model
+        began = time.monotonic()
+        while model.applied < len(recording) and not recording.damage.startswith("line"):
+            stop = min(model.applied + 500, len(recording))
+            try:
+                for line in recording.lines(model.applied, stop):
+                    model.apply_line(line)
+            except RecordingError as error:
+                recording.damage = str(error)
+            now = time.monotonic()
+            if now - began > SLICE_SECONDS:
+                if not self.session.is_live:
+                    percent = 100 * recording.indexed_bytes // max(1, recording.size_bytes)
+                    self._trace.title_bar.progress = f"READING {percent} %" if percent < 100 else ""
+                yield now
+                await asyncio.sleep(0)
+                began = time.monotonic()
+
+    async def _wait_for_more(self) -> bool:
+        """Sleep until the doorbell rings; False where there is none."""
+        if self.session.doorbell_fd < 0:
+            return False
+        await self._rung.wait()
+        return True
+
+    def _read_to_here(self) -> None:
+        self._trace.post_message(Grew())
+
+    def _terminal_spoke(self, fd: int) -> None:
+        try:
+            output = os.read(fd, 65536)
+        except OSError:  # EIO: nobody holds the other end any more
+            output = b""
+        if output:
+            self._trace.terminal.feed(output)
+        else:
+            asyncio.get_running_loop().remove_reader(fd)
+
+    def _inked(self, theme: Theme) -> None:
+        self.view.ink = ink_of(theme)
+        self._trace.refresh(recompose=False)
+        for widget in self._trace.query("*"):
+            widget.refresh()
+
+    async def action_leave(self) -> None:
+        """End the run, clean up, and leave."""
+        self._trace.say("bringing the stack down …" if self.session.is_live else "")
+        self.forget_fds()
+        self.workers.cancel_all()
+        await asyncio.to_thread(self.session.quit)
+        ended = self.model.ended
+        self.exit(0 if ended is None or ended.exit_code is None else ended.exit_code)
+
+    def forget_fds(self) -> None:
+        """Stop watching what is about to be closed."""
+        loop = asyncio.get_running_loop()
+        for fd in (self.session.doorbell_fd, self.session.terminal_fd):
+            if fd >= 0:
+                loop.remove_reader(fd)
+
+
+def run_live(session: "LiveSession") -> int:
+    """Show a live session until the user leaves; the run is over when this returns."""
+    try:
+        return GlassbottomApp(session).run() or 0
+    finally:
+        session.quit()
+
+
+def run_replay(path: str, *, notice: str = "") -> int:
+    """Show a recording until the user leaves. Raises RecordingError where it is none."""
+    return GlassbottomApp(ReplaySession(path), notice=notice).run() or 0

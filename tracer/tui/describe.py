@@ -1,0 +1,208 @@
+"""Everything about one row, for the page that Enter opens."""
+
+import errno
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+from rich.text import Text
+
+from tracer.events import ActionSeen, MessageSeen, ProcessExecuted, Scalar, StageEntered, SyscallEntered, SyscallExited
+from tracer.model import Process
+from tracer.model.conversation import Sighting
+from tracer.report.process_tree import describe_end, short_command
+from tracer.tui.call_text import format_call
+from tracer.tui.view import TraceView
+from tracer.tui.widgets.calls import Calls
+from tracer.tui.widgets.containerd_events import ContainerdEvents
+from tracer.tui.widgets.conversation import Conversation
+from tracer.tui.widgets.event_log import EventLog
+from tracer.tui.widgets.process_tree import ProcessTree
+
+_JSON_TOKEN = re.compile(
+    r'(?P<key>"(?:[^"\\]|\\.)*")(?=\s*:)|(?P<text>"(?:[^"\\]|\\.)*")|(?P<word>\b(?:true|false|null|-?\d[\d.eE+-]*)\b)'
+)
+
+
+def describe(view: TraceView, pane: EventLog, row: int) -> tuple[str, Text] | None:
+    """A heading and a page for a row of a pane."""
+    if isinstance(pane, Conversation):
+        message = view.model.conversation.messages[row]
+        return message.title, _sightings(view, message.sightings, message.connection)
+    if isinstance(pane, ContainerdEvents):
+        event = view.model.conversation.events[row]
+        return event.topic, _sightings(view, event.sightings, "")
+    if isinstance(pane, ProcessTree):
+        process = pane.process_at(row)
+        return f"process {process.pid}", _process(view, process)
+    if isinstance(pane, Calls) and (sequence := pane.sequence_of(row)) is not None:
+        return view.model.call_name(sequence), _call(view, sequence)
+    return None
+
+
+def pretty_json(view: TraceView, body: str) -> Text:
+    """A body with its keys and values told apart; as it is where it is no JSON."""
+    try:
+        body = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except ValueError:
+        return Text(body, style=view.ink.plain)
+    page = Text(style=view.ink.plain)
+    end = 0
+    for token in _JSON_TOKEN.finditer(body):
+        page.append(body[end : token.start()], view.ink.dim)
+        style = (
+            view.ink.layer("client") if token["key"] else view.ink.layer("daemon") if token["text"] else view.ink.lit
+        )
+        page.append(token[0], style)
+        end = token.end()
+    page.append(body[end:], view.ink.dim)
+    return page
+
+
+class _Page:
+    """Collects labelled lines."""
+
+    def __init__(self, view: TraceView) -> None:
+        self.ink = view.ink
+        self.text = Text()
+
+    def line(self, label: str, value: str) -> None:
+        self.text.append(f"{label:<14} ", self.ink.dim)
+        self.text.append(f"{value}\n", self.ink.plain)
+
+    def heading(self, words: str) -> None:
+        self.text.append(f"\n{words}\n", self.ink.lit)
+
+
+def _who(view: TraceView, process: Process | None, sequence: int) -> str:
+    if process is None:
+        return "a process that was not seen to start"
+    layer = process.layer_at(sequence) or "other"
+    return f"{layer} {process.pid}: {short_command(process, sequence)}"
+
+
+def _sightings(view: TraceView, sightings: "tuple[Sighting, ...] | list[Sighting]", connection: str) -> Text:
+    page = _Page(view)
+    first = view.event(sightings[0].sequence)
+    for sighting in sightings:
+        event = view.event(sighting.sequence)
+        side = event.side if isinstance(event, MessageSeen) else "seen"
+        page.line(f"{side} by", _who(view, view.model.process_of(sighting.sequence), sighting.sequence))
+        for call in sighting.calls[:6]:
+            page.line("", _call_line(view, call))
+        if len(sighting.calls) > 6:
+            page.line("", f"and {len(sighting.calls) - 6} more calls")
+    if connection:
+        page.line("connection", connection)
+    if isinstance(first, MessageSeen):
+        if because := _why(view):
+            page.line("why", because)
+        if first.fields:
+            page.heading("fields")
+            _fields(page, first.fields)
+        if first.body:
+            page.heading("body")
+            page.text.append_text(pretty_json(view, first.body))
+    return page.text
+
+
+def _why(view: TraceView) -> str:
+    return " ▸ ".join(view.model.conversation.messages[index].title for index in view.links.why)
+
+
+def _fields(page: _Page, fields: Mapping[str, Scalar]) -> None:
+    width = max(len(name) for name in fields)
+    for name, value in fields.items():
+        page.text.append(f"  {name:<{width}}  ", page.ink.dim)
+        page.text.append(f"{value}\n", page.ink.plain)
+
+
+def _call_line(view: TraceView, sequence: int) -> str:
+    event = view.event(sequence)
+    if isinstance(event, SyscallEntered | SyscallExited):
+        return format_call(event, view.model.header)
+    return f"event {sequence}"
+
+
+def _call(view: TraceView, sequence: int) -> Text:
+    page = _Page(view)
+    event = view.event(sequence)
+    if not isinstance(event, SyscallEntered | SyscallExited):
+        page.line("damaged", "this line of the recording cannot be read")
+        return page.text
+    page.text.append(format_call(event, view.model.header) + "\n\n", page.ink.strong)
+    page.line("made by", _who(view, view.model.process_of(sequence), sequence))
+    page.line("task", str(event.tid))
+    page.line("event", f"{sequence} of the recording")
+    if because := _why(view):
+        page.line("why", because)
+    signature = view.model.header.syscalls.get(event.number)
+    page.heading("arguments")
+    for place, value in enumerate(event.arguments):
+        name, kind = signature.arguments[place] if signature and place < len(signature.arguments) else (f"#{place}", "")
+        shown = f"{value}" if -4096 < value < 65536 else f"{value:#x}"
+        page.line(f"  {name}", f"{shown}  {kind}  {event.files.get(place, '')}".rstrip())
+        for key, data in event.data.items():
+            if key.split(".")[0] == str(place):
+                page.line("", "(could not be read)" if data is None else _bytes(data))
+    if isinstance(event, SyscallExited):
+        failed = -4096 < event.result < 0
+        page.line(
+            "  returned", f"{event.result} {errno.errorcode.get(-event.result, '')}" if failed else str(event.result)
+        )
+    else:
+        page.line("  returned", "not yet: it waits, or is held before it begins")
+    if made := view.model.carried.get(sequence):
+        page.heading("what it amounts to")
+        for derived in made:
+            _derived(view, page, derived)
+    return page.text
+
+
+def _derived(view: TraceView, page: _Page, sequence: int) -> None:
+    event = view.event(sequence)
+    if isinstance(event, MessageSeen):
+        page.line("message", f"{event.protocol} {event.title} ({event.side})")
+    elif isinstance(event, ActionSeen):
+        page.line("action", f"{event.action} {' '.join(f'{key}={value}' for key, value in event.fields.items())}")
+    elif isinstance(event, StageEntered):
+        table = view.model.stage_table.get(event.stage, {})
+        page.line("stage", str(table.get("title", event.stage)))
+
+
+def _bytes(data: bytes) -> str:
+    """Text as text, anything else as the first lines of a hex dump."""
+    text = data.rstrip(b"\0")
+    if all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in text):
+        return text.decode("ascii")
+    rows = [data[at : at + 16] for at in range(0, min(len(data), 256), 16)]
+    dump = [f"{row.hex(' '):<48} {''.join(chr(b) if 32 <= b < 127 else '.' for b in row)}" for row in rows]
+    return ("\n" + " " * 15).join([*dump, f"({len(data)} bytes)"] if len(data) > 256 else dump)
+
+
+def _process(view: TraceView, process: Process) -> Text:
+    page = _Page(view)
+    cursor = view.cursor
+    model = view.model
+    inner = process.nspids_at(cursor)[1:]
+    page.line("pid", f"{process.pid}" + (f", inside its pid namespace {', '.join(map(str, inner))}" if inner else ""))
+    page.line("layer", process.layer_at(cursor) or "none of the six")
+    parent = model.processes.all[process.parent] if process.parent < len(model.processes.all) else None
+    page.line("made by", _who(view, parent, process.born) if parent else "the tracer, which launched it")
+    page.line("threads", str(process.threads_at(cursor)))
+    page.line("state", "alive" if process.alive_at(cursor) else describe_end(process))
+    calls, count = model.calls_of(process, cursor)
+    tally = Counter(model.call_name(calls[place]) for place in range(min(count, 200_000)))
+    page.line("calls", f"{count:,}: " + ", ".join(f"{name} {times:,}" for name, times in tally.most_common(12)))
+    for execution in process.executions:
+        if execution.sequence > cursor:
+            break
+        page.heading(f"exec {execution.generation}: {execution.path}")
+        event = view.event(execution.sequence)
+        page.line("argv", " ".join(execution.argv))
+        if isinstance(event, ProcessExecuted):
+            page.line("cwd", event.cwd)
+            for place, variable in enumerate(event.environment):
+                page.line("" if place else "environment", variable)
+    return page.text

@@ -1,0 +1,1 @@
+"""The screens: the trace itself, and what opens over it."""

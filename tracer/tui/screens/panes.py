@@ -1,0 +1,197 @@
+"""The widgets of the trace screen: four linked panes, the story above them, the container's terminal beside them.
+
+`trace.py` adds what the keys do.
+"""
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.events import DescendantFocus, Key, Resize
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from tracer.model.links import links_of_containerd_event, links_of_event, links_of_message, links_of_process
+from tracer.tui.messages import Grew
+from tracer.tui.view import TraceView
+from tracer.tui.widgets.calls import Calls
+from tracer.tui.widgets.containerd_events import ContainerdEvents
+from tracer.tui.widgets.conversation import Conversation
+from tracer.tui.widgets.event_log import EventLog
+from tracer.tui.widgets.explanation import Explanation
+from tracer.tui.widgets.key_bar import KeyBar
+from tracer.tui.widgets.layer_strip import LayerStrip
+from tracer.tui.widgets.process_tree import ProcessTree
+from tracer.tui.widgets.search_bar import SearchBar
+from tracer.tui.widgets.stage_bar import StageBar
+from tracer.tui.widgets.tab_bar import TabBar
+from tracer.tui.widgets.terminal import Terminal
+from tracer.tui.widgets.title_bar import TitleBar
+
+WIDE = (110, 34)
+"""From this size on all panes are shown at once."""
+LEAST = (60, 15)
+"""Below this nothing useful fits."""
+PANES = {1: "conversation", 2: "events", 3: "processes", 4: "calls", 6: "terminal"}
+
+
+class TracePanes(Screen[None]):
+    """Everything about one moment of one story."""
+
+    def __init__(self, view: TraceView) -> None:
+        super().__init__()
+        self.view = view
+        self.title_bar = TitleBar(view)
+        self.layer_strip = LayerStrip(view)
+        self.stage_bar = StageBar(view)
+        self.explanation = Explanation(view)
+        self.conversation = Conversation(view, id="conversation")
+        self.events = ContainerdEvents(view, id="events")
+        self.processes = ProcessTree(view, id="processes")
+        self.calls = Calls(view, id="calls")
+        self.terminal = Terminal(view)
+        self.tab_bar = TabBar(view)
+        self.search_bar = SearchBar()
+        self.key_bar = KeyBar(view)
+        self._shown_cursor = -2
+        self._zoomed = False
+        self._front: Widget = self.calls
+
+    def compose(self) -> ComposeResult:
+        yield self.title_bar
+        yield self.layer_strip
+        with Vertical(id="story"):
+            yield self.stage_bar
+            yield self.explanation
+        yield self.tab_bar
+        with Horizontal(id="panes"):
+            with Vertical(id="left", classes="column"):
+                yield self.conversation
+                yield self.events
+                yield self.processes
+            with Vertical(id="right", classes="column"):
+                yield self.calls
+                yield self.terminal
+        yield self.search_bar
+        yield self.key_bar
+        yield Static(id="too-small")
+
+    def on_mount(self) -> None:
+        self.search_bar.display = False
+        self.calls.focus()
+        self.update_view(follow=True)
+
+    # --- keeping the panes at the cursor ----------------------------------------------------------------------------
+
+    @on(Grew)
+    def _grew(self) -> None:
+        moved = self.view.cursor != self._shown_cursor
+        if moved:
+            self.move_view()
+        else:
+            self.title_bar.refresh()
+            self.stage_bar.refresh()
+
+    def move_view(self) -> None:
+        """The cursor is elsewhere: show that moment."""
+        self.view.look_at_cursor()
+        self.update_view(follow=True)
+
+    def update_view(self, *, follow: bool) -> None:
+        """Draw everything anew. `follow`: bring what belongs to the cursor into sight."""
+        self._shown_cursor = self.view.cursor
+        for bar in (self.title_bar, self.stage_bar, self.key_bar):
+            bar.refresh()
+        self.layer_strip.update_strip()
+        self.explanation.update_text()
+        for pane in (self.processes, self.conversation, self.events, self.calls, self.terminal):
+            pane.update_rows(follow=follow)
+        self._update_titles()
+
+    def _update_titles(self) -> None:
+        view = self.view
+        process = view.process
+        if view.everyone or process is None:
+            self.calls.border_title = "4 system calls of everyone"
+        else:
+            layer = process.layer_at(view.cursor) or "other"
+            self.calls.border_title = f"4 system calls of {layer} {process.pid}"
+        self.calls.border_subtitle = f"{self.calls.search_size():,} calls"
+        self.conversation.border_subtitle = f"{self.conversation.row_count():,} messages"
+        self.events.border_subtitle = f"{self.events.row_count():,} events"
+        self.processes.border_subtitle = f"{self.processes.row_count():,} processes"
+
+    # --- one choice, four panes -------------------------------------------------------------------------------------
+
+    @on(EventLog.Chosen)
+    def _chosen(self, message: EventLog.Chosen) -> None:
+        model, row = self.view.model, message.row
+        log = message.log
+        if log is self.conversation:
+            chosen = model.conversation.messages[row]
+            self.view.links = links_of_message(model, chosen)
+            self.view.process = model.process_of(chosen.sequence) or self.view.process
+        elif log is self.events:
+            self.view.links = links_of_containerd_event(model, row)
+            self.view.process = model.process_of(model.conversation.events[row].sequence) or self.view.process
+        elif log is self.processes:
+            self.view.process = self.processes.process_at(row)
+            self.view.links = links_of_process(model, self.view.process.index)
+        elif log is self.calls and (sequence := self.calls.sequence_of(row)) is not None:
+            self.view.links = links_of_event(model, sequence)
+        for pane in (self.processes, self.conversation, self.events, self.calls):
+            if pane is not log:
+                pane.show_links()
+            pane.refresh()
+        self.explanation.update_text()
+        self._update_titles()
+
+    # --- panes, sizes, focus ----------------------------------------------------------------------------------------
+
+    def pane_in_front(self) -> Widget:
+        """The pane that has the focus, or had it last."""
+        return self._front
+
+    @on(DescendantFocus)
+    def _focused(self, event: DescendantFocus) -> None:
+        if event.widget.has_class("pane"):
+            self.bring_to_front(event.widget)
+        self.key_bar.typing = event.widget is self.terminal and self.terminal.is_live
+        self.key_bar.refresh()
+
+    def bring_to_front(self, pane: Widget) -> None:
+        """Make a pane the one that is shown where only one is."""
+        self._front = pane
+        for other in self.query(".pane"):
+            other.set_class(other is pane, "-front")
+        for column in self.query(".column"):
+            column.set_class(pane in column.children, "-front")
+        self.tab_bar.front = next((number for number, name in PANES.items() if name == pane.id), 4)
+        self.tab_bar.refresh()
+
+    def zoom(self) -> None:
+        """Give the pane in front the whole screen, or take it back."""
+        self._zoomed = not self._zoomed
+        self._fit(self.size.width, self.size.height)
+
+    @on(Resize)
+    def _resized(self, event: Resize) -> None:
+        self._fit(event.size.width, event.size.height)
+
+    def _fit(self, width: int, height: int) -> None:
+        wide = width >= WIDE[0] and height >= WIDE[1]
+        small = width < LEAST[0] or height < LEAST[1]
+        self.set_class(small, "-too-small")
+        self.set_class(not wide or self._zoomed, "-single")
+        self.set_class(not wide, "-narrow")
+        if small:
+            self.query_one("#too-small", Static).update(
+                f"this terminal is {width}x{height}; glassbottom needs at least {LEAST[0]}x{LEAST[1]}. "
+                "Make it larger, or press q to leave."
+            )
+
+    def on_key(self, event: Key) -> None:
+        """Whatever was said has been read once the next key comes."""
+        if self.key_bar.said:
+            self.key_bar.said = ""
+            self.key_bar.refresh()

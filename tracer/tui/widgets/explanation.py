@@ -1,0 +1,40 @@
+"""What the stage is about, where its source is, and why the chosen row happened."""
+
+from rich.text import Text
+from textual.widgets import Static
+
+from tracer.tui.view import TraceView
+
+
+class Explanation(Static):
+    """A few lines of prose that belong to the cursor and the chosen row."""
+
+    def __init__(self, view: TraceView) -> None:
+        super().__init__(id="explanation")
+        self.view = view
+
+    def update_text(self) -> None:
+        """Write it anew from the view."""
+        view, ink = self.view, self.view.ink
+        stage = view.model.stage_at(view.cursor)
+        table = view.model.stage_table.get(stage.stage, {}) if stage else {}
+        text = Text()
+        if not stage:
+            text.append(
+                "containerd and the daemon are started first, so that the story can begin with your command. "
+                "Their start-up is recorded too, and folded. Space goes to the first stage.",
+                ink.plain,
+            )
+        else:
+            text.append(str(table.get("about", "")).strip(), ink.plain)
+            if source := table.get("source"):
+                text.append(f"  [o] {source}", ink.dim)
+        if because := self.because():
+            text.append("\nwhy: ", ink.lit)
+            text.append(because, ink.plain)
+        self.update(text)
+
+    def because(self) -> str:
+        """The requests that the chosen row happened under, outermost first."""
+        messages = self.view.model.conversation.messages
+        return " ▸ ".join(messages[index].title for index in self.view.links.why)

@@ -1,0 +1,45 @@
+"""The bottom line: the keys that matter now, or what was said last."""
+
+from rich.segment import Segment
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tracer.tui.keys import GROUPS
+from tracer.tui.view import TraceView
+
+
+class KeyBar(Widget):
+    """As many keys as fit, the most useful first. A sentence, once said, stands before them until the next key."""
+
+    def __init__(self, view: TraceView) -> None:
+        super().__init__(id="key-bar")
+        self.view = view
+        self.said = ""
+        self.typing = False
+        """The container has the keyboard."""
+
+    def render_line(self, y: int) -> Strip:
+        ink, width = self.view.ink, self.size.width
+        pieces = [Segment(" ")]
+        if self.said:
+            pieces += [Segment(f"{self.said}  ", ink.lit)]
+        keys = [("Ctrl-]", "leave the terminal")] if self.typing else self._keys()
+        for shown, label in keys:
+            length = Strip(pieces).cell_length + len(shown) + len(label) + 3
+            if length > width:
+                break
+            pieces += [Segment(shown, ink.strong), Segment(f" {label}  ", ink.dim)]
+        strip = Strip(pieces)
+        if strip.cell_length > width:
+            strip = Strip([*strip.crop(0, width - 1), Segment("…", ink.dim)])
+        return strip.adjust_cell_length(width).apply_style(self.rich_style)
+
+    def _keys(self) -> list[tuple[str, str]]:
+        keys = [(key.shown, key.label) for _, group in GROUPS for key in group if key.label]
+        wanted = ["?", "q"] if self.view.session.ended or self.view.session.held else ["p", "6", "?", "q"]
+        first = [pair for pair in keys if pair[0] in ("Space", "c", "r", "←", "→")]
+        if not self.view.session.held and self.view.session.is_live and not self.view.session.ended:
+            first = [pair for pair in keys if pair[0] in ("p", "←", "→")]
+        rest = [pair for pair in keys if pair not in first and pair[0] not in wanted and pair[0] != "p"]
+        last = [pair for pair in keys if pair[0] in wanted and pair not in first]
+        return [*first, *last, *rest]

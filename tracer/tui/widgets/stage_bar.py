@@ -1,0 +1,70 @@
+"""Which stage of how many, what it is called, and which comes next.
+
+Stage 7 of 31  ━━━━━━━╸─────────────────────────  daemon: The daemon asks containerd for a task
+"""
+
+from collections.abc import Mapping
+
+from rich.segment import Segment
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tracer.tui.view import TraceView
+
+
+class StageBar(Widget):
+    """Two lines: where we are, and what comes next."""
+
+    def __init__(self, view: TraceView) -> None:
+        super().__init__(id="stage-bar")
+        self.view = view
+
+    def place(self) -> tuple[int, int]:
+        """The stage's number in the story's table (0 before the first), and how many there are."""
+        stages = list(self.view.model.stage_table)
+        stage = self.view.model.stage_at(self.view.cursor)
+        return (stages.index(stage.stage) + 1 if stage and stage.stage in stages else 0), len(stages)
+
+    def current(self) -> Mapping[str, object]:
+        """The current stage's table, empty before the first."""
+        stage = self.view.model.stage_at(self.view.cursor)
+        return self.view.model.stage_table.get(stage.stage, {}) if stage else {}
+
+    def next(self) -> Mapping[str, object]:
+        """The stage to come: the one recorded next where that is known, else the next in the table."""
+        model, cursor = self.view.model, self.view.cursor
+        for stage in model.stages:
+            if stage.sequence > cursor:
+                return model.stage_table.get(stage.stage, {})
+        seen = {stage.stage for stage in model.stages}
+        if self.view.session.ended:
+            return {}
+        place, _ = self.place()
+        return next((table for name, table in list(model.stage_table.items())[place:] if name not in seen), {})
+
+    def render_line(self, y: int) -> Strip:
+        ink, width = self.view.ink, self.size.width
+        number, total = self.place()
+        if y == 0:
+            stage = self.current()
+            head = f" Stage {number} of {total} " if number else f" Before stage 1 of {total} "
+            length = max(8, min(40, width - 70))
+            done = length * number // total if total else 0
+            title = str(stage.get("title", "the stack is coming up"))
+            layer = str(stage.get("layer", ""))
+            pieces = [
+                Segment(head, ink.badge),
+                Segment(" "),
+                Segment("━" * done, ink.lit),
+                Segment("╌" * (length - done), ink.dim),
+                Segment(f"  {layer}{': ' if layer else ''}", ink.layer(layer)),
+                Segment(title, ink.strong),
+            ]
+        else:
+            following = self.next()
+            text = f"{following.get('layer', '')}: {following.get('title', '')}" if following else ""
+            pieces = [Segment(" next   ", ink.dim), Segment(text or "the end of the story", ink.dim)]
+        strip = Strip(pieces)
+        if strip.cell_length > width:
+            strip = Strip([*strip.crop(0, width - 1), Segment("…", ink.dim)])
+        return strip.adjust_cell_length(width).apply_style(self.rich_style)
