@@ -48,9 +48,11 @@ def main() -> int:
         from runtime.containerd.publish import publish
 
         return asyncio.run(publish(arguments.address, arguments.namespace, arguments.topic, sys.stdin.buffer.read()))
-    from runtime.containerd.daemon import Settings, StartError, serve
+    from runtime.containerd.daemon import StartError, serve
+    from runtime.containerd.parts import Settings
 
-    settings = Settings(*(os.path.abspath(path) for path in (arguments.root, arguments.state, arguments.address)))
+    root, state, address = (os.path.abspath(path) for path in (arguments.root, arguments.state, arguments.address))
+    settings = Settings(root, state, address, os.path.abspath(sys.argv[0]))
     try:
         asyncio.run(serve(settings))
     except StartError as failure:

@@ -13,56 +13,17 @@ import errno
 import os
 import signal
 import socket
-import sys
-from typing import NamedTuple
+from functools import partial
 
-from grpclib.server import Server
-
-from runtime.containerd import log
-from runtime.containerd.content import ContentStore
-from runtime.containerd.exchange import Exchange
-from runtime.containerd.garbage import Collector
+from runtime.containerd import bundle, log
 from runtime.containerd.metadata import Metadata, RootInUseError
+from runtime.containerd.parts import Parts, Settings
 from runtime.containerd.server import build_server
-from runtime.containerd.services.containers import ContainersService
-from runtime.containerd.services.content import ContentService
-from runtime.containerd.services.diff import DiffService
-from runtime.containerd.services.events import EventsService
-from runtime.containerd.services.images import ImagesService
-from runtime.containerd.services.leases import LeasesService
-from runtime.containerd.services.namespaces import NamespacesService
-from runtime.containerd.services.snapshots import SnapshotsService
-from runtime.containerd.services.tasks import TasksService
-from runtime.containerd.services.version import IntrospectionService, VersionService
-from runtime.containerd.shim import Containerd
-from runtime.containerd.shims import Shims
-from runtime.containerd.snapshots.native import Native
-from runtime.containerd.snapshots.overlayfs import Overlayfs
-from runtime.containerd.snapshots.snapshotter import Snapshotter, Snapshotters
-from runtime.containerd.ttrpc_events import ShimConnection
-
-
-class Settings(NamedTuple):
-    """Where this containerd lives."""
-
-    root: str
-    state: str
-    address: str
+from runtime.containerd.services.table import SERVICES
 
 
 class StartError(Exception):
     """Why containerd cannot start, in a sentence."""
-
-
-def open_snapshotters(root: str, metadata: Metadata) -> Snapshotters:
-    """Return the snapshotters below the root directory."""
-    overlayfs = os.path.join(root, "io.containerd.snapshotter.v1.overlayfs")
-    native = os.path.join(root, "io.containerd.snapshotter.v1.native")
-    snapshotters = Snapshotters(
-        [Snapshotter(Overlayfs(overlayfs), overlayfs, metadata), Snapshotter(Native(), native, metadata)]
-    )
-    snapshotters.sweep()
-    return snapshotters
 
 
 async def serve(settings: Settings) -> None:
@@ -78,45 +39,27 @@ async def serve(settings: Settings) -> None:
         metadata = Metadata(os.path.join(settings.root, "io.containerd.metadata.v1.bolt"))
     except RootInUseError as error:
         raise StartError(str(error)) from None
-    exchange = Exchange()
-    containerd = Containerd(settings.address, os.path.abspath(sys.argv[0]))
-    shims = Shims(settings.root, settings.state, containerd, exchange)
-    server = assemble(settings, metadata, exchange, shims)
-    events_socket = listen(containerd.ttrpc_address)
-    events_server = await loop.create_unix_server(lambda: ShimConnection(exchange), sock=events_socket)
-    await shims.load()
+    parts = Parts(settings, metadata)
+    events_server = await loop.create_unix_server(partial(_shim_connection, parts), sock=listen(settings.ttrpc_address))
+    if bundle.existing(settings.state):
+        await parts.shims.load()
+    server = build_server({name: partial(make, parts) for name, make in SERVICES.items()})
     await server.start(sock=listen(settings.address))
     log.info(f"containerd is listening on {settings.address}")
     await stopped.wait()
     server.close()
     events_server.close()
-    await shims.leave()
-    for path in (settings.address, containerd.ttrpc_address):
-        os.unlink(path)
+    await parts.shims.leave()
+    for path in (settings.address, settings.ttrpc_address):
+        if os.path.exists(path):  # somebody may have removed the whole state directory
+            os.unlink(path)
     metadata.close()
 
 
-def assemble(settings: Settings, metadata: Metadata, exchange: Exchange, shims: Shims) -> Server:
-    """Return the gRPC server with every service in place."""
-    snapshotters = open_snapshotters(settings.root, metadata)
-    content = ContentStore(os.path.join(settings.root, "io.containerd.content.v1.content"), metadata)
-    content.sweep()
-    collector = Collector(metadata, content, snapshotters)
-    return build_server(
-        [
-            VersionService(),
-            IntrospectionService(settings.root, snapshotters),
-            NamespacesService(metadata, exchange),
-            ContainersService(metadata, exchange),
-            TasksService(metadata, shims),
-            EventsService(exchange),
-            LeasesService(metadata, collector),
-            ContentService(content, exchange),
-            ImagesService(metadata, exchange, collector),
-            SnapshotsService(metadata, snapshotters, exchange),
-            DiffService(content),
-        ]
-    )
+def _shim_connection(parts: Parts) -> asyncio.Protocol:
+    from runtime.containerd.ttrpc_events import ShimConnection
+
+    return ShimConnection(parts.exchange)
 
 
 def listen(path: str) -> socket.socket:

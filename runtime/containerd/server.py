@@ -20,7 +20,7 @@ Left out on purpose: TLS, TCP, compression, health checks, keepalive pings (a pa
 import inspect
 import re
 import struct
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -60,19 +60,31 @@ class Service(Protocol):
 AnyStream = Stream[Any, Any]
 
 
-def build_server(services: Iterable[Service]) -> Server:
-    """Return a grpclib server that answers all these services."""
+def build_server(services: Mapping[str, Callable[[], Service]]) -> Server:
+    """Return a grpclib server for these services, each made when it is first called."""
     # No keepalive pings: a client that is stopped in a debugger answers none, and is no less alive for it.
-    server = Server([_Servable(service) for service in services], config=Configuration(_keepalive_time=None))
-    # grpclib answers a path that it does not know without a content-type, which Go's clients take for "no gRPC here".
-    server._mapping = _Methods(server._mapping)  # noqa: SLF001
+    server = Server([], config=Configuration(_keepalive_time=None))
+    server._mapping = _Methods(services)  # noqa: SLF001  (see _Methods for why grpclib's own will not do)
     return server
 
 
 class _Methods(dict[str, Handler]):
-    """The handlers by path; there is one for every path."""
+    """The handlers by path; there is one for every path.
+
+    grpclib answers a path that it does not know without a content-type, which Go's clients take for "no gRPC here".
+    """
+
+    def __init__(self, services: Mapping[str, Callable[[], Service]]) -> None:
+        super().__init__()
+        self._services = dict(services)
 
     def get(self, path: str, default: object = None) -> Handler:
+        """Return the handler of a path, making its service if this is the first call to it."""
+        name = path.lstrip("/").partition("/")[0]
+        make = self._services.pop(name, None)
+        if make is not None:
+            service = make()
+            self.update({f"/{name}/{m.name}": _handler(service, m) for m in service.descriptor.methods})
         return super().get(path) or Handler(_unknown_method(path), Cardinality.UNARY_UNARY, Empty, Empty)
 
 
@@ -82,17 +94,6 @@ def _unknown_method(path: str) -> Callable[[AnyStream], Coroutine[Any, Any, None
         raise GRPCError(Status.UNIMPLEMENTED, f"unknown method {method} for service {service}")
 
     return refuse
-
-
-class _Servable:
-    """What grpclib wants of a service: a mapping from path to handler."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    def __mapping__(self) -> dict[str, Handler]:
-        name = self._service.descriptor.full_name
-        return {f"/{name}/{m.name}": _handler(self._service, m) for m in self._service.descriptor.methods}
 
 
 def _handler(service: Service, method: MethodDescriptor) -> Handler:

@@ -29,21 +29,10 @@ from runtime.api.containerd import task_shim_pb2
 from runtime.containerd import child, log, ttrpc_client
 from runtime.containerd.bundle import Bundle
 from runtime.containerd.errors import ContainerdError
+from runtime.containerd.parts import Settings
 from runtime.containerd.shim_log import ShimLog
 
 TASK_SERVICE = task_shim_pb2.DESCRIPTOR.services_by_name["Task"]
-
-
-class Containerd(NamedTuple):
-    """What a shim is told about the containerd that starts it."""
-
-    address: str
-    publish_binary: str
-
-    @property
-    def ttrpc_address(self) -> str:
-        """Where shims report events."""
-        return f"{self.address}.ttrpc"
 
 
 class Endpoint(NamedTuple):
@@ -120,13 +109,13 @@ class Shim:
         self._log.close()
 
 
-async def start(bundle: Bundle, binary: str, options: AnyMessage, containerd: Containerd) -> Shim:
+async def start(bundle: Bundle, binary: str, options: AnyMessage, settings: Settings) -> Shim:
     """Start the bundle's shim and connect to it."""
     shim_log = ShimLog(bundle.path)
     try:
-        argv = [*_flags(bundle, binary, containerd), "start"]
+        argv = [*_flags(bundle, binary, settings), "start"]
         stdin = options.SerializeToString()
-        ended = await child.run(argv, cwd=bundle.path, env=_environment(containerd), stdin=stdin, combined=True)
+        ended = await child.run(argv, cwd=bundle.path, env=_environment(settings), stdin=stdin, combined=True)
         text = ended.output.decode(errors="replace").strip()
         if ended.returncode != 0:
             raise ContainerdError(f"failed to start shim: {text or 'it said nothing'}: exit status {ended.returncode}")
@@ -148,11 +137,11 @@ async def reconnect(bundle: Bundle) -> Shim:
     return Shim(bundle, client, endpoint, ShimLog(bundle.path))
 
 
-async def clean_up(bundle: Bundle, binary: str, containerd: Containerd) -> task_shim_pb2.DeleteResponse | None:
+async def clean_up(bundle: Bundle, binary: str, settings: Settings) -> task_shim_pb2.DeleteResponse | None:
     """Run the shim's `delete` command, which removes what a shim has left; return its answer, None if it failed."""
-    argv = [*_flags(bundle, binary, containerd), "-bundle", bundle.path, "delete"]
+    argv = [*_flags(bundle, binary, settings), "-bundle", bundle.path, "delete"]
     try:
-        ended = await child.run(argv, cwd=bundle.path, env=_environment(containerd))
+        ended = await child.run(argv, cwd=bundle.path, env=_environment(settings))
     except OSError as error:
         log.warn(f"shim delete of {bundle.id}: {binary}: {(error.strerror or '').lower()}")
         return None
@@ -168,11 +157,11 @@ async def clean_up(bundle: Bundle, binary: str, containerd: Containerd) -> task_
         return None
 
 
-def _flags(bundle: Bundle, binary: str, containerd: Containerd) -> list[str]:
-    flags = ["-namespace", bundle.namespace, "-address", containerd.address]
-    return [binary, *flags, "-publish-binary", containerd.publish_binary, "-id", bundle.id]
+def _flags(bundle: Bundle, binary: str, settings: Settings) -> list[str]:
+    flags = ["-namespace", bundle.namespace, "-address", settings.address]
+    return [binary, *flags, "-publish-binary", settings.publish_binary, "-id", bundle.id]
 
 
-def _environment(containerd: Containerd) -> dict[str, str]:
+def _environment(settings: Settings) -> dict[str, str]:
     # GOMAXPROCS as containerd sets it: a shim written in Go is mostly asleep, and there is one per container.
-    return {**os.environ, "TTRPC_ADDRESS": containerd.ttrpc_address, "GOMAXPROCS": "2"}
+    return {**os.environ, "TTRPC_ADDRESS": settings.ttrpc_address, "GOMAXPROCS": "2"}

@@ -17,7 +17,8 @@ from runtime.containerd import bundle as bundles
 from runtime.containerd import clock, log, shim
 from runtime.containerd.errors import ContainerdError, NotFoundError, ShimError
 from runtime.containerd.exchange import Exchange
-from runtime.containerd.shim import Containerd, Shim
+from runtime.containerd.parts import Settings
+from runtime.containerd.shim import Shim
 from runtime.containerd.ttrpc_client import ConnectionClosedError
 
 _KILLED_UNSEEN = 255
@@ -27,8 +28,8 @@ _KILLED_UNSEEN = 255
 class Shims:
     """The running tasks, by namespace and container id."""
 
-    def __init__(self, root: str, state: str, containerd: Containerd, exchange: Exchange) -> None:
-        self._root, self._state, self._containerd, self._exchange = root, state, containerd, exchange
+    def __init__(self, settings: Settings, exchange: Exchange) -> None:
+        self._settings, self._exchange = settings, exchange
         self._tasks: dict[tuple[str, str], Shim] = {}
         self._cleaning: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._leaving = False
@@ -51,14 +52,14 @@ class Shims:
     ) -> Shim:
         """Start a shim and let it create the task; nothing is left behind if that fails."""
         binary = shim.binary_for(runtime, request.runtime_path)
-        bundle = bundles.create(self._root, self._state, namespace, request.container_id, spec)
+        bundle = bundles.create(self._settings.root, self._settings.state, namespace, request.container_id, spec)
         # A client's options for this one task go before the container's; an Any without a value counts as none.
         options = request.options if request.options.value else runtime_options
         try:
             bundle.write("runtime", runtime)
-            started = await shim.start(bundle, binary, options, self._containerd)
+            started = await shim.start(bundle, binary, options, self._settings)
         except (ContainerdError, OSError):
-            await shim.clean_up(bundle, binary, self._containerd)
+            await shim.clean_up(bundle, binary, self._settings)
             bundle.remove()
             raise
         self._watch(started, binary)
@@ -94,7 +95,7 @@ class Shims:
 
     async def load(self) -> None:
         """Find the shims that an earlier containerd has left, and clean up after those that have died meanwhile."""
-        for bundle in bundles.existing(self._state):
+        for bundle in bundles.existing(self._settings.state):
             binary = bundle.read("shim-binary-path")
             try:
                 found = await shim.reconnect(bundle)
@@ -150,7 +151,7 @@ class Shims:
         self._cleaning.pop(gone.key, None)
 
     async def _clean_up_bundle(self, bundle: bundles.Bundle, binary: str) -> task_shim_pb2.DeleteResponse | None:
-        answer = await shim.clean_up(bundle, binary, self._containerd) if binary else None
+        answer = await shim.clean_up(bundle, binary, self._settings) if binary else None
         try:
             bundle.remove()
         except (ContainerdError, OSError) as error:
