@@ -77,11 +77,11 @@ class Chronicle:
         self._matcher = matcher
         self.entry_numbers = decoder.entry_numbers | matcher.entry_numbers
         self.exit_numbers = decoder.exit_numbers | matcher.exit_numbers
-        self._began_ns = time.monotonic_ns()
+        self.began_ns = time.monotonic_ns()
 
     def now(self) -> int:
         """Nanoseconds since the recording began."""
-        return time.monotonic_ns() - self._began_ns
+        return time.monotonic_ns() - self.began_ns
 
     def note(self, topic: str, text: str, fields: Mapping[str, Scalar] | None = None) -> None:
         """Say something about the recording itself."""

@@ -16,6 +16,7 @@ nothing is recorded during a hold, nobody's blocked call is disturbed by an EINT
 import os
 import signal
 import struct
+from time import monotonic_ns
 from types import FrameType
 from typing import Protocol
 
@@ -37,6 +38,8 @@ _QUIET_S = 0.02
 _ENTRY = struct.Struct("<4xI16x7Q")  # op, pad, arch, instruction and stack pointer, number, six arguments
 _RESULT = struct.Struct("<24xq")
 _INFO_SIZE = bindings.SYSCALL_INFO_SIZE
+_ENTRY_OPERATION = bindings.SYSCALL_INFO_ENTRY
+_EXIT_OPERATION = bindings.SYSCALL_INFO_EXIT
 _GET_INFO = bindings.PTRACE_GET_SYSCALL_INFO
 _IDLE, _SETTLING, _BUSY = range(3)
 
@@ -77,6 +80,7 @@ class Loop:
         self.held = False
         """Nobody is resumed."""
         self._chronicle = chronicle
+        self._began_ns = chronicle.began_ns
         self._recorder: Recorder = chronicle.recorder
         self._breakpoints: Breakpoints = chronicle.breakpoints
         self._plans = plans
@@ -175,80 +179,83 @@ class Loop:
         raw = self._info.raw
         if ptrace(_GET_INFO, tid, _INFO_SIZE, self._info.reference) <= 0:
             return  # killed meanwhile: its exit status is on the way
-        if raw[0] == bindings.SYSCALL_INFO_EXIT:
-            if task.in_call:
-                task.in_call = False
-                if not task.prelude:
-                    self._returned(task, _RESULT.unpack_from(raw)[0])
-        elif raw[0] == bindings.SYSCALL_INFO_ENTRY:
+        operation = raw[0]
+        if operation == _ENTRY_OPERATION:
             self._begun(task, _ENTRY.unpack_from(raw))
-        if self.held:
-            self._stopped.append((tid, PTRACE_SYSCALL, 0))
+        elif operation == _EXIT_OPERATION and task.in_call:
+            task.in_call = False
+            self._returned(task, _RESULT.unpack_from(raw)[0])
         else:
-            ptrace(PTRACE_SYSCALL, tid, 0, 0)
+            self.restart(tid)
 
     def _begun(self, task: Task, info: tuple[int, ...]) -> None:
+        """A call begins."""
+        tid = task.tid
         number = info[1]
         plan = self._plans.get(number) or self._unknown_plan
-        if info[0] != self._arch:
-            self.census.foreign(task.process, info[0])
-            return
-        if task.prelude:
+        if info[0] != self._arch or task.prelude:
+            if info[0] != self._arch:
+                self.census.foreign(task.process, info[0])
             if not plan.early:
+                self.restart(tid)
                 return
             task.prelude = False
-        task.in_call = True
-        task.number = number
-        task.plan = plan
         task.arguments = arguments = info[2 : 2 + plan.count]
-        task.entered_ns = self._chronicle.now()
-        task.entry = -1
+        task.entered_ns = monotonic_ns() - self._began_ns
         # Which file a descriptor is, is asked before the call can close it.
         if plan.first_fd >= 0:
             fd = arguments[plan.first_fd]
-            file = task.process.fds.get(fd) or self._fdtable.lookup(task.process, fd)
-            task.file = file
-            task.files = {plan.first_fd: file.name} if file is not NOTHING else _NO_FILES
+            task.file = file = task.process.fds.get(fd) or self._fdtable.lookup(task.process, fd)
+            task.files = {plan.first_fd: file.name} if file.name else _NO_FILES
         elif plan.fds:
             files = {place: self._fdtable.lookup(task.process, arguments[place]) for place in plan.fds}
             task.file = files[plan.fds[0]]
-            task.files = {place: file.name for place, file in files.items() if file is not NOTHING}
+            task.files = {place: file.name for place, file in files.items() if file.name}
         else:
             task.file = NOTHING
             task.files = _NO_FILES
+        task.in_call = True
+        task.number = number
+        task.plan = plan
+        task.entry = -1
         if plan.reports_entry or number in self._entry_numbers:
             self._report_entry(task)
+            self.restart(tid)
+        else:
+            ptrace(PTRACE_SYSCALL, tid, 0, 0)
 
     def _returned(self, task: Task, result: int) -> None:
+        """A call has returned: read what it left in memory, let the task go on, and then write the line."""
+        tid = task.tid
+        now = monotonic_ns() - self._began_ns
         plan: Plan = task.plan
-        now = self._chronicle.now()
+        data = _NO_DATA
         if task.early is not None:
             data, task.early = task.early, None
         elif plan.readers:
             data = {}
             for read in plan.readers:
                 read(data, task.process.memory, task.arguments, result, task.file)
-            if data:
-                data = self._redactor.mask_all(data)
-        else:
-            data = _NO_DATA
         if plan.effect is not None:
             self._effect(task, plan, result)
         number = task.number
-        line = codec.encode_syscall_exited(
-            now, task.tid, number, task.arguments, result, task.entered_ns, data, task.files
-        )
+        arguments = task.arguments
+        # Who has nothing to say about holding runs on while we write: the two cores then work at the same time.
+        followed = number in self._exit_numbers or self._breakpoints.step_event
+        if not followed:
+            ptrace(PTRACE_SYSCALL, tid, 0, 0)
+        if data:
+            data = self._redactor.mask_all(data)
+        files = task.files
+        line = codec.encode_syscall_exited(now, tid, number, arguments, result, task.entered_ns, data, files)
         sequence = self._recorder.append(line)
-        self._last_tid = task.tid
-        if number in self._exit_numbers:
-            self._chronicle.follow(
-                sequence,
-                SyscallExited(now, task.tid, number, task.arguments, result, task.entered_ns, data, task.files),
-            )
-        if self._breakpoints.step_event:
-            self._breakpoints.event_recorded(task.tid)
-        if self._breakpoints.wish is not None:
-            self.hold()
+        self._last_tid = tid
+        if followed:
+            if number in self._exit_numbers:
+                event = SyscallExited(now, tid, number, arguments, result, task.entered_ns, data, files)
+                self._chronicle.follow(sequence, event)
+            self._after_event(tid)
+            self.restart(tid)
 
     def _effect(self, task: Task, plan: Plan, result: int) -> None:
         """What a returned call changed in the table of descriptors, and what the story has to know of it."""
