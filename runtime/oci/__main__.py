@@ -101,7 +101,7 @@ def dispatch(words: list[str]) -> int:
         return dispatch(["--help"])
     if verb not in VERBS:
         raise UsageError(f'no such verb: "{verb}" (see {NAME} --help)')
-    module = getattr(__import__(f"runtime.oci.commands.{verb}", fromlist=["main"]), "main")
+    module = __import__(f"runtime.oci.commands.{verb}", fromlist=["main"]).main
     root = os.path.abspath(arguments.value("root") or default_root())
     return int(module(root, arguments.positionals[1:]))
 

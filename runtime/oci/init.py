@@ -13,7 +13,6 @@ from runtime.oci import devices, exec_fifo, hooks, mounts, namespaces, process_s
 from runtime.oci import syscalls as sc
 from runtime.oci.cgroups import mounting
 from runtime.oci.errors import OCIError, describe
-from runtime.oci.log import log
 from runtime.oci.sysctl import write as write_sysctl
 
 TYPE_CHECKING = False
@@ -26,11 +25,22 @@ SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 class Order:
     """What the parent decided and init carries out."""
 
-    __slots__ = ("config", "console_fd", "fifo_fd", "join_keyring", "namespaces", "no_pivot", "preserve_fds", "state")
+    __slots__ = (
+        "config",
+        "console_fd",
+        "fifo_fd",
+        "join_keyring",
+        "namespaces",
+        "no_pivot",
+        "prepared",
+        "preserve_fds",
+        "state",
+    )
 
     def __init__(self, config: "dict[str, Any]", plan: namespaces.Plan, state: "dict[str, Any]") -> None:
         self.config = config
         self.namespaces = plan
+        self.prepared = process_setup.Prepared(config["process"], config.get("linux", {}).get("seccomp"))
         self.state = state
         """The State object for the hooks that run in here."""
         self.console_fd = -1
@@ -41,14 +51,14 @@ class Order:
 
     def fds_to_keep(self, channel_fd: int) -> set[int]:
         """The fds that init may hold: the rest of the caller's are closed at once."""
-        own = {channel_fd, self.console_fd, self.fifo_fd} - {-1}
+        own = {channel_fd, self.console_fd, self.fifo_fd, self.prepared.proc_fd} - {-1}
         return own | set(range(3, 3 + self.preserve_fds))
 
 
 def main(order: Order, channel: sync.Channel) -> None:
     """Never returns: becomes the user's program, or reports why not and exits."""
     try:
-        prepared, identity = set_up(order, channel)
+        identity = set_up(order, channel)
     except (OCIError, OSError, ValueError) as error:
         channel.say(sync.FAILED, describe(error))
         os._exit(1)
@@ -56,7 +66,7 @@ def main(order: Order, channel: sync.Channel) -> None:
         # blocks until `start`; everything that can be refused has been refused by now
         exec_fifo.wait_for_start(order.fifo_fd)
         hooks.run("startContainer", order.config, order.state | {"status": "created", "pid": os.getpid()})
-        process_setup.execute(prepared, identity)
+        process_setup.execute(order.prepared, identity)
     except (OCIError, OSError) as error:
         # `start` has returned long ago: the container's own stderr is the only place left to say it
         sys.stderr.write(f"exec {identity.path}: {describe(error)}\n")
@@ -64,7 +74,7 @@ def main(order: Order, channel: sync.Channel) -> None:
     os._exit(process_setup.EXEC_FORMAT_FAILED)
 
 
-def set_up(order: Order, channel: sync.Channel) -> "tuple[process_setup.Prepared, process_setup.Identity]":
+def set_up(order: Order, channel: sync.Channel) -> process_setup.Identity:
     """Everything up to READY."""
     config = order.config
     linux = config.get("linux", {})
@@ -74,8 +84,8 @@ def set_up(order: Order, channel: sync.Channel) -> "tuple[process_setup.Prepared
     channel.hear(sync.SET_UP)
     process_setup.close_host_fds(order.fds_to_keep(channel.fd))
     if order.join_keyring:
-        join_session_keyring(order.join_keyring)
-    prepared = process_setup.Prepared(config["process"], linux.get("seccomp"), log.warning)
+        process_setup.join_session_keyring(order.join_keyring)
+    order.prepared.inside(channel.warn)
     if "network" in order.namespaces.make:
         bring_loopback_up()
     if config.get("hostname"):
@@ -105,10 +115,10 @@ def set_up(order: Order, channel: sync.Channel) -> "tuple[process_setup.Prepared
     if linux.get("personality"):
         sc.personality({"LINUX": 0, "LINUX32": 8}[linux["personality"]["domain"]])
     process_setup.reset_signals()
-    identity = process_setup.become_user(prepared)
+    identity = process_setup.become_user(order.prepared)
     channel.say(sync.READY)
     channel.close()
-    return prepared, identity
+    return identity
 
 
 def prepare_root(order: Order, root: str) -> None:
@@ -153,15 +163,6 @@ def bring_loopback_up() -> None:
         fcntl.ioctl(fd, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | IFF_UP))
     finally:
         os.close(fd)
-
-
-def join_session_keyring(name: str) -> None:
-    """A session keyring of its own, so that the container does not see the caller's keys (keyctl(2))."""
-    try:
-        sc.keyctl(sc.KEYCTL_JOIN_SESSION_KEYRING, name)
-    except OSError as error:
-        # a kernel without keys, or an outer seccomp filter (Docker's) that refuses: as runc, go on without
-        log.debug(f"no session keyring: {os.strerror(error.errno)}")
 
 
 def _console() -> "Any":

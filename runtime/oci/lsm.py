@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 def attribute(process: "dict[str, Any]") -> "tuple[str, str] | None":
-    """The file to write and the text, or None when the process asks for no label. Needs the host's /sys."""
+    """The file below /proc and the text to write, or None when the process asks for no label."""
     profile = process.get("apparmorProfile", "")
     label = process.get("selinuxLabel", "")
     if profile and profile != "unconfined":
         if not _apparmor_enabled():
             raise OCIError(f'process.apparmorProfile: "{profile}" given, but AppArmor is not enabled on this host')
-        own = "/proc/self/attr/apparmor/exec"
-        return (own if os.path.exists(own) else "/proc/self/attr/exec"), f"exec {profile}"
+        own = "self/attr/apparmor/exec"
+        return (own if os.path.exists(f"/proc/{own}") else "self/attr/exec"), f"exec {profile}"
     if label:
         if not os.path.exists("/sys/fs/selinux/enforce"):
             raise OCIError(f'process.selinuxLabel: "{label}" given, but SELinux is not enabled on this host')
-        return "/proc/self/attr/exec", label
+        return "self/attr/exec", label
     return None
 
 
@@ -37,13 +37,19 @@ def _apparmor_enabled() -> bool:
         return False
 
 
-def open_attribute(process: "dict[str, Any]") -> "tuple[int, str] | None":
-    """Open the file while the host's /proc is still there; the write comes later, just before execve."""
-    wanted = attribute(process)
+def hold_proc(wanted: "tuple[str, str] | None") -> int:
+    """An fd of the host's /proc, for a child that will see another one, or a fake."""
+    return os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) if wanted else -1
+
+
+def open_attribute(proc_fd: int, wanted: "tuple[str, str] | None") -> "tuple[int, str] | None":
+    """Open the file, in the process that it is about; the write comes later, just before execve."""
     if wanted is None:
         return None
     path, text = wanted
-    return os.open(path, os.O_WRONLY | os.O_CLOEXEC), text
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=proc_fd)
+    os.close(proc_fd)
+    return fd, text
 
 
 def apply(opened: "tuple[int, str] | None") -> None:

@@ -63,7 +63,7 @@ class Birth:
         self.intermediate_pid = 0
 
     def set_limits(self, process: "dict[str, Any]", warn: "Callable[[str], None]", *, lenient: bool) -> None:
-        """rlimits and oom_score_adj, from outside: in a user namespace init could not raise them itself."""
+        """Rlimits and oom_score_adj, from outside: in a user namespace init could not raise them itself."""
         if process.get("rlimits"):
             from runtime.oci import rlimits
 

@@ -20,20 +20,29 @@ from runtime.oci.errors import OCIError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 EXEC_FORMAT_FAILED = 255
 
 
 class Prepared:
-    """What has to be read or worked out while the host's files are still in reach."""
+    """What has to be worked out while the host's files are in reach; made by the runtime, used by its child."""
 
-    __slots__ = ("label", "own_executable", "process", "seccomp_flags", "seccomp_program", "sets")
+    __slots__ = (
+        "label",
+        "label_file",
+        "own_executable",
+        "proc_fd",
+        "process",
+        "seccomp_flags",
+        "seccomp_program",
+        "sets",
+    )
 
-    def __init__(self, process: "dict[str, Any]", seccomp: "dict[str, Any] | None", warn: "Any") -> None:
+    def __init__(self, process: "dict[str, Any]", seccomp: "dict[str, Any] | None") -> None:
         self.process = process
         self.own_executable = executable.OwnExecutable()
-        self.label = lsm.open_attribute(process)
         self.seccomp_program = b""
         self.seccomp_flags = 0
         if seccomp:
@@ -41,9 +50,15 @@ class Prepared:
 
             self.seccomp_program, self.seccomp_flags = compiler.program(seccomp)
         self.sets: capabilities.Sets | None = None
-        if "capabilities" in process:
-            available = sc.capget()[1]
-            self.sets, left_out = capabilities.plan(process["capabilities"], available)
+        self.label = lsm.attribute(process)
+        self.label_file: tuple[int, str] | None = None
+        self.proc_fd = lsm.hold_proc(self.label)
+
+    def inside(self, warn: "Callable[[str], None]") -> None:
+        """The part that only the child can do: its own capabilities (full again in a new user namespace), its label."""
+        self.label_file = lsm.open_attribute(self.proc_fd, self.label)
+        if "capabilities" in self.process:
+            self.sets, left_out = capabilities.plan(self.process["capabilities"], sc.capget()[1])
             for message in left_out:
                 warn(message)
 
@@ -75,6 +90,14 @@ def close_host_fds(keep: "set[int]") -> None:
             sc.close_range(first, fd - 1)
         first = max(first, fd + 1)
     sc.close_range(first)
+
+
+def join_session_keyring(name: str) -> None:
+    """A session keyring of its own, so that the container does not see the caller's keys (keyctl(2))."""
+    try:
+        sc.keyctl(sc.KEYCTL_JOIN_SESSION_KEYRING, name)
+    except OSError:
+        pass  # a kernel without keys, or an outer seccomp filter (Docker's) that refuses: as runc, go on without
 
 
 def reset_signals() -> None:
@@ -184,7 +207,7 @@ def _enter_working_directory(cwd: str) -> None:
 
 def execute(prepared: Prepared, identity: Identity) -> None:
     """Load the filter and become the user's program. Between the filter and execve only capset is called."""
-    lsm.apply(prepared.label)
+    lsm.apply(prepared.label_file)
     if prepared.seccomp_program:
         sc.seccomp(sc.SECCOMP_SET_MODE_FILTER, prepared.seccomp_flags, prepared.seccomp_program)
         if prepared.sets and loads_with_privilege(prepared):

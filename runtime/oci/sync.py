@@ -23,6 +23,7 @@ a text. Every `<-` and `->` is waited for: nobody runs ahead.
          <------------------------------------------------------------------ READY
       state.json, pid file, exit                                                        waits in exec.fifo for `start`
 
+    WARNING text can come before any word from below, for the log: its path means nothing inside the container.
     FAILED text can come from either at any arrow; an end of file without it means the process died.
     An end of file the other way (the parent died) makes the child exit: it never waits for someone who is gone.
 """
@@ -30,9 +31,10 @@ a text. Every `<-` and `->` is waited for: nobody runs ahead.
 import os
 
 from runtime.oci.errors import OCIError
+from runtime.oci.log import log
 
 GO, MAP_IDS, MAPPED, INIT_IS, SET_UP = "go", "map-ids", "mapped", "init-is", "set-up"
-RUN_HOOKS, HOOKS_RAN, READY, FAILED = "run-hooks", "hooks-ran", "ready", "failed"
+RUN_HOOKS, HOOKS_RAN, READY, FAILED, WARNING = "run-hooks", "hooks-ran", "ready", "failed", "warning"
 
 PACKET_BYTES = 65536
 
@@ -48,20 +50,37 @@ class Channel:
     def say(self, word: str, text: str = "") -> None:
         os.write(self.fd, f"{word} {text}".encode("utf-8", "surrogateescape"))
 
+    def warn(self, text: str) -> None:
+        """Something for the log."""
+        self.say(WARNING, text)
+
     def hear(self, expected: str) -> str:
         """Wait for the expected word and return its text; FAILED and silence raise."""
-        try:
-            packet = os.read(self.fd, PACKET_BYTES)
-        except ConnectionResetError:  # the peer died with our last word unread
-            packet = b""
-        if not packet:
+        word, text = self._receive()
+        while word == WARNING:
+            log.warning(text)
+            word, text = self._receive()
+        if not word:
             raise OCIError(f"the other side died before it said {expected}")
-        word, _, text = packet.decode("utf-8", "surrogateescape").partition(" ")
         if word == FAILED:
             raise OCIError(text)
         if word != expected:
             raise OCIError(f"expected {expected}, heard {word}")
         return text
+
+    def hear_end_of_file(self) -> None:
+        """Wait until the other end is gone: closed by a successful execve. FAILED raises."""
+        word, text = self._receive()
+        if word:
+            raise OCIError(text)
+
+    def _receive(self) -> tuple[str, str]:
+        try:
+            packet = os.read(self.fd, PACKET_BYTES)
+        except ConnectionResetError:  # the peer died with our last word unread
+            packet = b""
+        word, _, text = packet.decode("utf-8", "surrogateescape").partition(" ")
+        return word, text
 
     def close(self) -> None:
         os.close(self.fd)
