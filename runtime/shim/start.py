@@ -1,0 +1,97 @@
+"""`start`: leave a serving process behind, and tell containerd where it listens.
+
+Real counterpart: containerd runtime/v2/runc/manager (StartShim) and runtime/v2/shim/util_unix.go (SocketAddress).
+
+    containerd                     start                           serving process
+      | exec, cwd = bundle    --->   |
+      |                              | bind, listen
+      |                              | fork                  --->    | setsid, stdio away, protobuf, epoll
+      | <--- "unix:///...sock", exit |                               |
+      | connect (the backlog takes it, however long the imports last)|
+
+The socket is bound before the fork, so the address is good as soon as it is printed. runc's shim executes itself anew
+for the serving process; ours forks, so that Python starts once, and keeps `start` in its argv. containerd reads stdout
+and stderr *together until both close*: whatever else were written there would spoil the address, and a child that kept
+them open would hang it.
+"""
+
+import errno
+import hashlib
+import os
+import socket
+import sys
+
+from runtime.shim.bundle import write_note
+
+SUN_PATH_BYTES = 107
+SHORTEST_DIGEST = 16
+
+
+def socket_path(address: str, namespace: str, container_id: str) -> str:
+    """Return the path of a shim's socket: beside containerd's, named after what makes the shim unique.
+
+    A digest, because the whole name does not fit into sun_path; as much of it as fits. For containerd's usual address
+    this is /run/containerd/s/DIGEST, as runc's shim has it.
+    """
+    digest = hashlib.sha256(f"{address}/{namespace}/{container_id}".encode()).hexdigest()
+    beside = os.path.join(os.path.dirname(address), "s")
+    room = SUN_PATH_BYTES - len(os.fsencode(beside)) - 1
+    if room < SHORTEST_DIGEST:
+        beside = os.path.join(os.environ.get("XDG_RUNTIME_DIR") or "/tmp", "s")
+        room = SUN_PATH_BYTES - len(os.fsencode(beside)) - 1
+    return os.path.join(beside, digest[:room])
+
+
+def listen(path: str) -> socket.socket | None:
+    """Return a listening socket, or None when a living shim already listens there."""
+    os.makedirs(os.path.dirname(path), 0o711, exist_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(path)
+    except OSError as reason:
+        if reason.errno != errno.EADDRINUSE:  # what bind says of a path that exists
+            raise
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            if probe.connect_ex(path) == 0:
+                return None
+        os.unlink(path)  # left by a shim that was killed
+        listener.bind(path)
+    os.chmod(path, 0o600)
+    listener.listen(16)
+    return listener
+
+
+def start(namespace: str, container_id: str, address: str) -> int:
+    """Print the address of a serving process for this container; start it unless there is one."""
+    path = socket_path(address, namespace, container_id)
+    listener = listen(path)
+    url = f"unix://{path}"
+    if listener is not None:
+        pid = os.fork()
+        if pid == 0:
+            _become_daemon()
+            from runtime.shim.serve import serve  # here, because start's own part does not need it and is waited for
+
+            serve(listener, namespace, address)
+            return 0
+        # For a containerd that restarts, and for whoever has to clean up.
+        write_note("shim.pid", str(pid))
+        write_note("address", url)
+    sys.stdout.write(url)
+    return 0
+
+
+def _become_daemon() -> None:
+    """Leave the caller's session and streams: its death, or its terminal's, must not reach the container."""
+    os.setsid()
+    null = os.open("/dev/null", os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    try:
+        # The FIFO that containerd made, and copies to its own log; non-blocking, for it may go away.
+        log = os.open("log", os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        log = os.dup(null)
+    os.dup2(log, 2)
+    os.close(log)
+    os.close(null)
