@@ -1,0 +1,123 @@
+"""One Engine API request as the routes see it, read the way dockerd reads it (moby: api/server/httputils)."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from runtime.daemon.errors import InvalidParameterError, ServerError
+
+FALSE_WORDS = ("", "0", "no", "false", "none")
+
+API_VERSION = "1.41"
+MIN_API_VERSION = "1.12"
+SERVER_VERSION = "20.10.24"
+"""The dockerd whose answers we were compared with; clients parse this as a version number."""
+
+COMMON_HEADERS = {
+    "Api-Version": API_VERSION,
+    "Docker-Experimental": "false",
+    "Ostype": "linux",
+    "Server": f"Docker/{SERVER_VERSION} (linux; glassbottom)",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request, the words taken out of its path, and ways to read what it asks."""
+
+    request: web.BaseRequest
+    words: dict[str, str]
+    """Named parts of the path: {"name": "c1"}."""
+
+    @property
+    def name(self) -> str:
+        """The container, image, network, volume or exec that the path names."""
+        return self.words["name"]
+
+    def text(self, key: str, default: str = "") -> str:
+        """A query parameter as it was sent."""
+        return self.request.query.get(key, default)
+
+    def flag(self, key: str, default: bool = False) -> bool:
+        """A query parameter as dockerd's BoolValue: everything that is not a word for no means yes."""
+        value = self.request.query.get(key)
+        return default if value is None else value.strip().lower() not in FALSE_WORDS
+
+    def number(self, key: str) -> int | None:
+        """A query parameter as a whole number; absent or empty is None."""
+        value = self.request.query.get(key, "")
+        if not value:
+            return None
+        if not re.fullmatch(r"[+-]?\d{1,18}", value):
+            raise InvalidParameterError(f'strconv.Atoi: parsing "{value}": invalid syntax')
+        return int(value)
+
+    def filters(self) -> dict[str, list[str]]:
+        """The `filters` parameter in both shapes: {"name":["c1"]} and {"name":{"c1":true}}."""
+        text = self.text("filters")
+        if not text:
+            return {}
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise InvalidParameterError(f"invalid filter: {error}") from error
+        if not isinstance(document, dict):
+            raise InvalidParameterError("invalid filter: want a JSON object")
+        found: dict[str, list[str]] = {}
+        for key, values in document.items():
+            if isinstance(values, dict):
+                found[key] = [str(value) for value, wanted in values.items() if wanted]
+            elif isinstance(values, list):
+                found[key] = [str(value) for value in values]
+            else:
+                raise InvalidParameterError(f"invalid filter '{key}': want a list or an object")
+        return found
+
+    async def json(self) -> dict[str, Any]:
+        """The JSON object in the body; no body at all is an empty object."""
+        body = await self.request.read()
+        if not body.strip():
+            return {}
+        if self.request.content_type != "application/json":
+            raise InvalidParameterError(
+                f"Content-Type specified ({self.request.content_type}) must be 'application/json'"
+            )
+        try:
+            document = json.loads(body)
+        except ValueError as error:
+            # 500, not 400: real dockerd answers so, and clients have seen nothing else.
+            raise ServerError(f"invalid JSON: {error}") from error
+        if not isinstance(document, dict):
+            raise ServerError("invalid JSON: want an object")
+        return document
+
+
+def json_reply(document: object, status: int = 200) -> web.Response:
+    """A JSON body with the final newline that Go's encoder writes."""
+    return web.Response(
+        body=json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode() + b"\n",
+        status=status,
+        headers=COMMON_HEADERS,
+        content_type="application/json",
+    )
+
+
+def error_reply(message: str, status: int) -> web.Response:
+    """The one shape of every refusal."""
+    return json_reply({"message": message}, status)
+
+
+def empty_reply(status: int = 204) -> web.Response:
+    """A status that says it all."""
+    return web.Response(status=status, headers=COMMON_HEADERS)
+
+
+async def stream_reply(call: Call, content_type: str) -> web.StreamResponse:
+    """Begin a body that comes in pieces; the headers leave at once, since the CLI waits for them before it goes on."""
+    reply = web.StreamResponse(headers={**COMMON_HEADERS, "Content-Type": content_type})
+    reply.enable_chunked_encoding()
+    await reply.prepare(call.request)
+    return reply

@@ -1,0 +1,255 @@
+"""How a container looks in `docker ps` and `docker inspect` (moby: container/view.go, daemon/inspect.go)."""
+
+import os
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from runtime.daemon.container import Container, Endpoint
+from runtime.daemon.container_store import ContainerStore
+from runtime.daemon.errors import InvalidParameterError, NotFoundError
+from runtime.daemon.mount_points import MountPoint
+from runtime.daemon.timestamps import ZERO, from_rfc3339, human_duration
+
+_LIST_FILTERS = [
+    "name",
+    "id",
+    "status",
+    "label",
+    "exited",
+    "ancestor",
+    "since",
+    "before",
+    "network",
+    "volume",
+    "health",
+    "is-task",
+    "expose",
+    "publish",
+]
+
+
+def inspect(container: Container, sizes: tuple[int, int] | None = None) -> dict[str, Any]:
+    """GET /containers/ID/json."""
+    state, directory = container.state, container.directory
+    view: dict[str, Any] = {
+        "Id": container.id,
+        "Created": container.created,
+        "Path": container.path,
+        "Args": container.args,
+        "State": {
+            "Status": "removing" if container.removing else state.status,
+            "Running": state.running,
+            "Paused": state.paused,
+            "Restarting": state.restarting,
+            "OOMKilled": state.oom_killed,
+            "Dead": False,
+            "Pid": state.pid if state.running else 0,
+            "ExitCode": state.exit_code,
+            "Error": state.error,
+            "StartedAt": state.started_at,
+            "FinishedAt": state.finished_at,
+        },
+        "Image": container.image_id,
+        "ResolvConfPath": os.path.join(directory, "resolv.conf"),
+        "HostnamePath": os.path.join(directory, "hostname"),
+        "HostsPath": os.path.join(directory, "hosts"),
+        "LogPath": container.log.path,
+        "Name": f"/{container.name}",
+        "RestartCount": container.restart_count,
+        "Driver": container.snapshotter,
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": [key for key, session in container.execs.items() if session.running] or None,
+        "HostConfig": container.host_config,
+        "GraphDriver": {"Data": _graph_data(container), "Name": container.snapshotter},
+        "Mounts": [mount_view(point) for point in container.mount_points if point.type != "tmpfs"],
+        "Config": container.config,
+        "NetworkSettings": _network_settings(container),
+    }
+    if sizes is not None:
+        view["SizeRw"], view["SizeRootFs"] = sizes
+    return view
+
+
+def _graph_data(container: Container) -> dict[str, str]:
+    """Where the layers are, in the words of docker's overlay2 driver."""
+    if not container.rootfs:
+        return {}
+    options = dict(option.partition("=")[::2] for option in container.rootfs[0].options)
+    named = {"LowerDir": "lowerdir", "UpperDir": "upperdir", "WorkDir": "workdir"}
+    return {key: options[word] for key, word in named.items() if word in options}
+
+
+def mount_view(point: MountPoint) -> dict[str, Any]:
+    """One entry of Mounts."""
+    view: dict[str, Any] = {"Type": point.type}
+    if point.volume:
+        view["Name"] = point.volume
+    view |= {"Source": point.source, "Destination": point.destination}
+    if point.volume:
+        view["Driver"] = "local"
+    return view | {"Mode": point.mode, "RW": not point.read_only, "Propagation": point.propagation}
+
+
+def endpoint_view(endpoint: Endpoint) -> dict[str, Any]:
+    """One network of a container."""
+    return {
+        "IPAMConfig": None,
+        "Links": None,
+        "Aliases": endpoint.aliases or None,
+        "NetworkID": endpoint.network_id,
+        "EndpointID": endpoint.endpoint_id,
+        "Gateway": endpoint.gateway,
+        "IPAddress": endpoint.address,
+        "IPPrefixLen": endpoint.prefix_length,
+        "IPv6Gateway": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "MacAddress": endpoint.mac_address,
+        "DriverOpts": None,
+    }
+
+
+def networks_view(container: Container) -> dict[str, Any]:
+    """All networks of a container by name; before the first start, the one it will be in."""
+    endpoints = container.endpoints or [Endpoint(network_name(container))]
+    return {endpoint.network: endpoint_view(endpoint) for endpoint in endpoints if endpoint.network}
+
+
+def network_name(container: Container) -> str:
+    """The network that a container's NetworkMode means; none for one that shares another's."""
+    mode = str(container.host_config["NetworkMode"])
+    return "bridge" if mode == "default" else "" if mode.startswith("container:") else mode
+
+
+def _network_settings(container: Container) -> dict[str, Any]:
+    endpoint = next((e for e in container.endpoints if e.network == "bridge"), Endpoint("bridge"))
+    view = endpoint_view(endpoint)
+    return {
+        "Bridge": "",
+        "SandboxID": endpoint.endpoint_id,
+        "HairpinMode": False,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "Ports": {},
+        "SandboxKey": f"/proc/{container.state.pid}/ns/net" if container.state.running else "",
+        "SecondaryIPAddresses": None,
+        "SecondaryIPv6Addresses": None,
+        "EndpointID": endpoint.endpoint_id,
+        **{key: view[key] for key in ("Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen", "IPAddress")},
+        **{key: view[key] for key in ("IPPrefixLen", "IPv6Gateway", "MacAddress")},
+        "Networks": networks_view(container),
+    }
+
+
+def status_text(container: Container) -> str:
+    """`Up 5 minutes`, `Exited (0) 2 seconds ago`."""
+    state, now = container.state, time.time_ns()
+
+    def since(text: str) -> str:
+        return human_duration((now - from_rfc3339(text)) / 1e9)
+
+    if container.removing:
+        return "Removal In Progress"
+    if state.restarting:
+        return f"Restarting ({state.exit_code}) {since(state.finished_at)} ago"
+    if state.running:
+        return f"Up {since(state.started_at)}{' (Paused)' if state.paused else ''}"
+    if state.started_at == ZERO:
+        return "Created"
+    return f"Exited ({state.exit_code}) {since(state.finished_at)} ago"
+
+
+def list_item(container: Container, sizes: tuple[int, int] | None = None) -> dict[str, Any]:
+    """One entry of GET /containers/json."""
+    words = [container.path, *container.args]
+    item: dict[str, Any] = {
+        "Id": container.id,
+        "Names": [f"/{container.name}"],
+        "Image": container.image_name,
+        "ImageID": container.image_id,
+        "Command": " ".join(f"'{word}'" if " " in word else word for word in words),
+        "Created": container.created_ns // 10**9,
+        "Ports": [],
+    }
+    if sizes is not None:
+        item["SizeRw"], item["SizeRootFs"] = sizes
+    return item | {
+        "Labels": container.config.get("Labels") or {},
+        "State": container.state.status,
+        "Status": status_text(container),
+        "HostConfig": {"NetworkMode": container.host_config["NetworkMode"]},
+        "NetworkSettings": {"Networks": networks_view(container)},
+        "Mounts": [mount_view(point) for point in container.mount_points if point.type != "tmpfs"],
+    }
+
+
+def select(
+    store: ContainerStore, everything: bool, limit: int, filters: dict[str, list[str]], ancestors: set[str]
+) -> list[Container]:
+    """The containers that a list request asks for, newest first. `ancestors` are the image IDs of that filter."""
+    for key in filters:
+        if key not in _LIST_FILTERS:
+            raise InvalidParameterError(f"Invalid filter '{key}'")
+    for status in filters.get("status", []):
+        if status not in ("created", "running", "paused", "restarting", "removing", "exited", "dead"):
+            raise InvalidParameterError(f"Unrecognised filter value for status: {status}")
+    everything = everything or limit > 0 or bool(filters.get("status") or filters.get("exited"))
+    found = [
+        container
+        for container in store.all()
+        if (everything or container.state.running) and _matches(container, store, filters, ancestors)
+    ]
+    return found[:limit] if limit > 0 else found
+
+
+def _matches(container: Container, store: ContainerStore, filters: dict[str, list[str]], ancestors: set[str]) -> bool:
+    tests: dict[str, Callable[[str], bool]] = {
+        "name": lambda value: bool(
+            re.search(_pattern(value), container.name) or re.search(_pattern(value), f"/{container.name}")
+        ),
+        "id": container.id.startswith,
+        "status": lambda value: container.state.status == value,
+        "exited": lambda value: container.state.status == "exited" and str(container.state.exit_code) == value,
+        "ancestor": lambda _: container.image_id in ancestors,
+        "network": lambda value: (
+            network_name(container) == value
+            or any(value and endpoint.network_id.startswith(value) for endpoint in container.endpoints)
+        ),
+        "volume": lambda value: any(value in (p.volume, p.destination) for p in container.mount_points),
+        "since": lambda value: container.created_ns > _created(store, value),
+        "before": lambda value: container.created_ns < _created(store, value),
+        "health": lambda value: value == "none",
+        "is-task": lambda value: value.lower() in ("false", "0"),
+    }
+    for key, values in filters.items():
+        if key == "label":
+            if not all(_has_label(container, value) for value in values):
+                return False
+        elif values and not any(tests[key](value) for value in values if key in tests):
+            return False
+    return True
+
+
+def _pattern(value: str) -> re.Pattern[str]:
+    try:
+        return re.compile(value)
+    except re.error as error:
+        raise InvalidParameterError(f"invalid filter 'name={value}': {error}") from error
+
+
+def _has_label(container: Container, wanted: str) -> bool:
+    labels = container.config.get("Labels") or {}
+    key, equals, value = wanted.partition("=")
+    return key in labels and (not equals or labels[key] == value)
+
+
+def _created(store: ContainerStore, name: str) -> int:
+    try:
+        return store.find(name).created_ns
+    except NotFoundError as error:
+        raise NotFoundError(f"No such container: {name}") from error

@@ -1,0 +1,248 @@
+"""POST /containers/create: from a request to a container that could be started (moby: daemon/create.go).
+
+    check what was sent -> find the image -> take the name -> prepare the snapshot -> write the record
+
+Nothing runs yet. The writable layer is made here and not at start, so that what a run leaves in it is there in the next
+one, and so that `docker run` has less to wait for between start and the process.
+"""
+
+import os
+import re
+import secrets
+import time
+from typing import Any
+
+from runtime.api.containerd import snapshots_pb2
+from runtime.daemon import host_config, mount_points, name_generator
+from runtime.daemon.container import Container
+from runtime.daemon.container_store import ContainerStore
+from runtime.daemon.containerd_client import Containerd, GRPCError, Status
+from runtime.daemon.errors import InvalidParameterError
+from runtime.daemon.events import EventLog
+from runtime.daemon.images import Image, ImageStore
+from runtime.daemon.mount_points import MountPoint
+from runtime.daemon.networks import Networks
+from runtime.daemon.options import DaemonOptions
+from runtime.daemon.rootfs_files import SnapshotMount
+from runtime.daemon.signals import parse_signal
+from runtime.daemon.spec import HostFacts, extra_devices, security_words
+from runtime.daemon.timestamps import rfc3339
+from runtime.daemon.volumes import VolumeStore
+
+_CONFIG_TYPES: dict[str, Any] = (
+    dict.fromkeys(("Hostname", "Domainname", "User", "Image", "WorkingDir", "StopSignal"), str)
+    | dict.fromkeys(("Env", "Cmd", "Entrypoint"), (list, str))
+    | dict.fromkeys(("Volumes", "Labels", "ExposedPorts", "HostConfig", "NetworkingConfig", "Healthcheck"), dict)
+    | dict.fromkeys(("AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce"), bool)
+    | {"StopTimeout": int}
+)
+_HOSTNAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?")
+
+
+class Creator:
+    """Makes containers."""
+
+    def __init__(
+        self,
+        options: DaemonOptions,
+        facts: HostFacts,
+        containerd: Containerd,
+        containers: ContainerStore,
+        images: ImageStore,
+        volumes: VolumeStore,
+        networks: Networks,
+        events: EventLog,
+    ) -> None:
+        self._options = options
+        self._facts = facts
+        self._containerd = containerd
+        self._containers = containers
+        self._images = images
+        self._volumes = volumes
+        self._networks = networks
+        self._events = events
+
+    async def create(self, body: dict[str, Any], name: str) -> tuple[Container, list[str]]:
+        """Make a container; returns it and what its user should know."""
+        host_config.check_types("create request", body, _CONFIG_TYPES)
+        if not body:
+            raise InvalidParameterError("Config cannot be empty in order to create a container")
+        if not body.get("Image"):
+            raise InvalidParameterError("no command specified" if not body.get("Cmd") else "image must be specified")
+        host = host_config.complete(body.get("HostConfig") or {}, self._options.default_runtime, self._facts.cgroup_v2)
+        host_config.verify(host, self._options.runtimes)
+        self._verify_host(host)
+        image = await self._images.find(body["Image"])
+        new_id = secrets.token_hex(32)
+        config = _complete_config(body, image.run_config, new_id, host)
+        path, args = _command(config)
+        points = mount_points.parse(config, host)
+        taken = self._containers.reserve_name(name or name_generator.generate(self._containers.is_taken), new_id)
+        try:
+            container = await self._make(
+                new_id,
+                taken,
+                body["Image"],
+                image,
+                config,
+                host,
+                (path, args),
+                points,
+                body.get("NetworkingConfig") or {},
+            )
+        except BaseException:
+            self._containers.release_name(taken)
+            raise
+        self._events.container("create", container)
+        return container, self._warnings(container)
+
+    def _verify_host(self, host: dict[str, Any]) -> None:
+        if host.get("Init") and not self._facts.init_binary:
+            raise InvalidParameterError("--init needs docker-init, which is not installed on this host")
+        if host["PublishAllPorts"] or host["PortBindings"]:
+            self._networks.verify_ports(host)
+        security_words(host)
+        for asked in host["Ulimits"]:
+            if asked["Soft"] > asked["Hard"] != -1:
+                raise InvalidParameterError(
+                    f"ulimit soft limit must be less than or equal to hard limit: {asked['Soft']} > {asked['Hard']}"
+                )
+        if not host["Privileged"]:
+            extra_devices(host)  # a node that is not there is refused now, not at start
+
+    async def _make(
+        self,
+        id: str,
+        name: str,
+        image_name: str,
+        image: Image,
+        config: dict[str, Any],
+        host: dict[str, Any],
+        command: tuple[str, list[str]],
+        points: list[MountPoint],
+        networking: dict[str, Any],
+    ) -> Container:
+        rootfs = await self._prepare_snapshot(id, image.chain_id)
+        directory = self._containers.directory(id)
+        os.makedirs(directory, mode=0o710)
+        container = Container(
+            id=id,
+            name=name,
+            created_ns=time.time_ns(),
+            image_id=image.id,
+            image_name=image_name,
+            path=command[0],
+            args=command[1],
+            config=config,
+            host_config=host,
+            networking=dict(networking.get("EndpointsConfig") or {}),
+            mount_points=[self._volumes.provide(point, id) for point in points],
+            rootfs=rootfs,
+            snapshotter=self._options.snapshotter,
+            directory=directory,
+        )
+        self._containers.add(container)
+        return container
+
+    async def _prepare_snapshot(self, id: str, parent: str) -> list[SnapshotMount]:
+        """The container's own writable layer on top of the image's."""
+        request = snapshots_pb2.PrepareSnapshotRequest(snapshotter=self._options.snapshotter, key=id, parent=parent)
+        # Until a run makes a containerd container that refers to it, nothing but this label holds the snapshot.
+        request.labels["containerd.io/gc.root"] = rfc3339(time.time_ns())
+        try:
+            reply = await self._containerd.snapshots.call("Prepare", request)
+        except GRPCError as error:
+            if error.status is Status.NOT_FOUND:
+                raise InvalidParameterError(f"image is not unpacked: {error.message}") from error
+            raise
+        return [SnapshotMount(mount.type, mount.source, tuple(mount.options)) for mount in reply.mounts]
+
+    def _warnings(self, container: Container) -> list[str]:
+        host = container.host_config
+        warnings = self._networks.warnings(container)
+        if self._facts.rootless and (host["Memory"] or host["NanoCpus"] or host["PidsLimit"]):
+            warnings.append(
+                "Running rootless: the limits are set where the cgroup is delegated, and given up elsewhere"
+            )
+        if host["OomKillDisable"] and not host["Memory"]:
+            warnings.append(
+                "OOM killer is disabled for the container, but no memory limit is set, this can result in the system "
+                "running out of resources."
+            )
+        return warnings
+
+
+def _complete_config(body: dict[str, Any], image: dict[str, Any], id: str, host: dict[str, Any]) -> dict[str, Any]:
+    """The request's Config with what it leaves to the image (moby: image/cache merge)."""
+    config: dict[str, Any] = {
+        "Hostname": "",
+        "Domainname": "",
+        "User": "",
+        "AttachStdin": False,
+        "AttachStdout": False,
+        "AttachStderr": False,
+        "Tty": False,
+        "OpenStdin": False,
+        "StdinOnce": False,
+        "Env": [],
+        "Cmd": None,
+        "Image": "",
+        "Volumes": None,
+        "WorkingDir": "",
+        "Entrypoint": None,
+        "OnBuild": None,
+        "Labels": {},
+    }
+    apart = ("HostConfig", "NetworkingConfig")
+    config.update({key: value for key, value in body.items() if key not in apart and value is not None})
+    for key in ("Cmd", "Entrypoint"):
+        if isinstance(config[key], str):
+            config[key] = [config[key]]
+    # An entrypoint of the request's own makes the image's Cmd meaningless; `--entrypoint ""` ([""]) clears it.
+    if not config["Entrypoint"]:
+        config["Cmd"] = config["Cmd"] or image.get("Cmd")
+        config["Entrypoint"] = image.get("Entrypoint")
+    elif config["Entrypoint"] == [""]:
+        config["Entrypoint"] = None
+    of_request = {entry.partition("=")[0] for entry in config["Env"]}
+    inherited = [entry for entry in image.get("Env") or [] if entry.partition("=")[0] not in of_request]
+    config["Env"] = config["Env"] + inherited
+    config["Labels"] = {**(image.get("Labels") or {}), **config["Labels"]}
+    for key in ("User", "WorkingDir", "StopSignal"):
+        if not config.get(key) and image.get(key):
+            config[key] = image[key]
+    for key in ("Volumes", "ExposedPorts"):
+        if image.get(key):
+            config[key] = {**image[key], **(config.get(key) or {})}
+    _check_config(config)
+    if not config["Hostname"]:
+        config["Hostname"] = os.uname().nodename if "host" in (host["UTSMode"], host["NetworkMode"]) else id[:12]
+    if host["NetworkMode"].startswith("container:") and body.get("Hostname"):
+        raise InvalidParameterError("conflicting options: hostname and the network mode")
+    return config
+
+
+def _check_config(config: dict[str, Any]) -> None:
+    for entry in config["Env"]:
+        if not isinstance(entry, str) or not entry.partition("=")[0]:
+            raise InvalidParameterError(f"invalid environment variable: {entry}")
+    if config["WorkingDir"]:
+        if not config["WorkingDir"].startswith("/"):
+            raise InvalidParameterError(
+                f"the working directory '{config['WorkingDir']}' is invalid, it needs to be an absolute path"
+            )
+        config["WorkingDir"] = os.path.normpath(config["WorkingDir"])
+    hostname = config["Hostname"]
+    if hostname and (len(hostname) > 63 or not _HOSTNAME.fullmatch(hostname)):
+        raise InvalidParameterError(f"invalid hostname format: {hostname}")
+    if config.get("StopSignal"):
+        parse_signal(config["StopSignal"])
+    if (config.get("Healthcheck") or {}).get("Test", ["NONE"])[:1] != ["NONE"]:
+        raise InvalidParameterError("health checks are not modelled by this daemon; leave --health-cmd away")
+
+
+def _command(config: dict[str, Any]) -> tuple[str, list[str]]:
+    words = [*(config["Entrypoint"] or []), *(config["Cmd"] or [])]
+    if not words or not words[0]:
+        raise InvalidParameterError("No command specified")
+    return words[0], words[1:]

@@ -1,0 +1,53 @@
+"""Device nodes that a container may see (moby: oci/devices_linux.go, opencontainers/runc: libcontainer/devices)."""
+
+import os
+import stat
+from typing import Any
+
+from runtime.daemon.errors import ServerError
+
+_NOT_FOR_CONTAINERS = ("/dev/pts", "/dev/shm", "/dev/fd", "/dev/mqueue", "/dev/.lxc", "/dev/.lxd-mounts", "/dev/.udev")
+
+
+def device_at(host_path: str, container_path: str) -> dict[str, Any]:
+    """One entry of `linux.devices` for a node of the host."""
+    try:
+        status = os.stat(host_path)
+    except OSError as error:
+        raise ServerError(
+            f'error gathering device information while adding custom device "{host_path}": no such file or directory'
+        ) from error
+    kind = "c" if stat.S_ISCHR(status.st_mode) else "b" if stat.S_ISBLK(status.st_mode) else ""
+    if not kind:
+        raise ServerError(
+            f'error gathering device information while adding custom device "{host_path}": not a device node'
+        )
+    return {
+        "path": container_path,
+        "type": kind,
+        "major": os.major(status.st_rdev),
+        "minor": os.minor(status.st_rdev),
+        "fileMode": stat.S_IMODE(status.st_mode),
+        "uid": status.st_uid,
+        "gid": status.st_gid,
+    }
+
+
+def all_host_devices() -> list[dict[str, Any]]:
+    """Every node under /dev: what `--privileged` shows."""
+    found = []
+    for directory, subdirectories, names in os.walk("/dev"):
+        subdirectories[:] = sorted(
+            name for name in subdirectories if os.path.join(directory, name) not in _NOT_FOR_CONTAINERS
+        )
+        for name in sorted(names):
+            path = os.path.join(directory, name)
+            mode = os.lstat(path).st_mode
+            if path != "/dev/console" and (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)):
+                found.append(device_at(path, path))
+    return found
+
+
+def cgroup_rule(device: dict[str, Any], access: str) -> dict[str, Any]:
+    """The entry of `linux.resources.devices` that lets the container use a node."""
+    return {"allow": True, "type": device["type"], "major": device["major"], "minor": device["minor"], "access": access}

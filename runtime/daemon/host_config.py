@@ -1,0 +1,171 @@
+"""HostConfig as it was sent, made complete and checked (moby: runconfig, daemon/daemon_unix.go).
+
+What the client left out gets dockerd's default, so that `docker inspect` shows every field and the rest of the daemon
+never asks whether one is there. What cannot be meant is refused here, in dockerd's words, before anything is made.
+"""
+
+import os
+from typing import Any
+
+from runtime.daemon import capabilities
+from runtime.daemon.errors import InvalidParameterError
+
+MASKED_PATHS = (
+    "/proc/asound /proc/acpi /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list /proc/timer_stats  "
+    "/proc/sched_debug /proc/scsi /sys/firmware"
+).split()  # noqa: SIM905 - a list of words, not of punctuation
+READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+
+MINIMUM_MEMORY_BYTES = 6 * 1024 * 1024
+DEFAULT_SHM_BYTES = 64 * 1024 * 1024
+
+_NULL = (
+    "Binds VolumesFrom CapAdd CapDrop ExtraHosts GroupAdd Links SecurityOpt DeviceCgroupRules DeviceRequests  PidsLimit"
+).split()  # noqa: SIM905 - a list of words, not of punctuation
+_EMPTY_LIST = (
+    "Dns DnsOptions DnsSearch BlkioWeightDevice BlkioDeviceReadBps BlkioDeviceWriteBps BlkioDeviceReadIOps  "
+    "BlkioDeviceWriteIOps Devices Ulimits"
+).split()  # noqa: SIM905 - a list of words, not of punctuation
+_EMPTY_TEXT = (
+    "ContainerIDFile VolumeDriver Cgroup PidMode UTSMode UsernsMode Isolation CgroupParent CpusetCpus CpusetMems"
+).split()  # noqa: SIM905 - a list of words, not of punctuation
+_ZERO = (
+    "OomScoreAdj CpuShares Memory NanoCpus BlkioWeight CpuPeriod CpuQuota CpuRealtimePeriod CpuRealtimeRuntime  "
+    "KernelMemory KernelMemoryTCP MemoryReservation MemorySwap CpuCount CpuPercent IOMaximumIOps  "
+    "IOMaximumBandwidth"
+).split()  # noqa: SIM905 - a list of words, not of punctuation
+_FALSE = ["AutoRemove", "Privileged", "PublishAllPorts", "ReadonlyRootfs", "OomKillDisable"]
+
+_TYPES: dict[str, Any] = (
+    dict.fromkeys((*_NULL[:-1], *_EMPTY_LIST), list)
+    | dict.fromkeys((*_EMPTY_TEXT, "NetworkMode", "IpcMode", "CgroupnsMode", "Runtime"), str)
+    | dict.fromkeys((*_ZERO, "PidsLimit", "ShmSize", "MemorySwappiness"), int)
+    | dict.fromkeys((*_FALSE, "Init"), bool)
+    | dict.fromkeys(("PortBindings", "LogConfig", "RestartPolicy", "Tmpfs", "Sysctls"), dict)
+    | {"Mounts": list, "ConsoleSize": list}
+)
+
+
+def complete(sent: dict[str, Any], default_runtime: str, cgroup_v2: bool) -> dict[str, Any]:
+    """Every field of HostConfig, from the client or by default."""
+    check_types("HostConfig", sent, _TYPES)
+    full: dict[str, Any] = {
+        **dict.fromkeys(_NULL),
+        **{key: [] for key in _EMPTY_LIST},
+        **dict.fromkeys(_EMPTY_TEXT, ""),
+        **dict.fromkeys(_ZERO, 0),
+        **dict.fromkeys(_FALSE, False),
+        "NetworkMode": "default",
+        "PortBindings": {},
+        "LogConfig": {"Type": "json-file", "Config": {}},
+        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "CgroupnsMode": "private" if cgroup_v2 else "host",
+        "IpcMode": "private",
+        "ShmSize": DEFAULT_SHM_BYTES,
+        "Runtime": default_runtime,
+        "ConsoleSize": [0, 0],
+        "MemorySwappiness": None,
+    }
+    # Empty and null mean "not said" for all of these; false and 0 are their own defaults.
+    full.update({key: value for key, value in sent.items() if value not in (None, "", [], {})})
+    if full["MemorySwappiness"] == -1:
+        full["MemorySwappiness"] = None
+    full["LogConfig"] = {
+        "Type": full["LogConfig"].get("Type") or "json-file",
+        "Config": full["LogConfig"].get("Config") or {},
+    }
+    full["RestartPolicy"].setdefault("MaximumRetryCount", 0)
+    if full["Memory"] > 0 and full["MemorySwap"] == 0:
+        full["MemorySwap"] = 2 * full["Memory"]  # docker: as much swap again as there is memory
+    unconfined = full["Privileged"] or "systempaths=unconfined" in (full["SecurityOpt"] or [])
+    full["MaskedPaths"] = None if unconfined else sent.get("MaskedPaths") or list(MASKED_PATHS)
+    full["ReadonlyPaths"] = None if unconfined else sent.get("ReadonlyPaths") or list(READONLY_PATHS)
+    return full
+
+
+def check_types(where: str, document: dict[str, Any], types: dict[str, Any]) -> None:
+    """Refuse a field of another JSON type, as Go's decoder does."""
+    for key, wanted in types.items():
+        value = document.get(key)
+        wrong_bool = isinstance(value, bool) and wanted is int
+        if value is not None and (wrong_bool or not isinstance(value, wanted)):
+            name = wanted.__name__ if isinstance(wanted, type) else "value"
+            raise InvalidParameterError(f"invalid {where}: cannot read {key} as {name}")
+
+
+def verify(host: dict[str, Any], runtimes: dict[str, str]) -> None:
+    """Refuse what no host could do, in dockerd's words."""
+    _verify_memory(host)
+    _verify_cpu(host)
+    if host["Runtime"] not in runtimes:
+        raise InvalidParameterError(f"Unknown runtime specified {host['Runtime']}")
+    if host["PidsLimit"] is not None and host["PidsLimit"] < -1:
+        raise InvalidParameterError("pids limit must be -1 (unlimited), 0 (default) or a number")
+    if not -1000 <= host["OomScoreAdj"] <= 1000:
+        raise InvalidParameterError(f"Invalid value {host['OomScoreAdj']}, range for oom score adj is [-1000, 1000]")
+    if host["ShmSize"] < 0:
+        raise InvalidParameterError("SHM size can not be less than 0")
+    if host["BlkioWeight"] and not 10 <= host["BlkioWeight"] <= 1000:
+        raise InvalidParameterError("Range of blkio weight is from 10 to 1000")
+    if host["LogConfig"]["Type"] not in ("json-file", "none"):
+        raise InvalidParameterError(f"logger: no log driver named '{host['LogConfig']['Type']}' is registered")
+    policy = host["RestartPolicy"].get("Name") or "no"
+    if policy not in ("no", "always", "on-failure", "unless-stopped"):
+        raise InvalidParameterError(f"invalid restart policy '{policy}'")
+    if host["AutoRemove"] and policy != "no":
+        raise InvalidParameterError("can't create 'AutoRemove' container with restart policy")
+    for key in ("PidMode", "IpcMode", "UTSMode", "UsernsMode", "CgroupnsMode"):
+        _verify_mode(key, host[key])
+    capabilities.resolve(host["CapAdd"] or [], host["CapDrop"] or [], host["Privileged"])
+
+
+def _verify_mode(key: str, mode: str) -> None:
+    word = mode.partition(":")[0]
+    allowed = {
+        "PidMode": ("", "host", "container"),
+        "IpcMode": ("", "host", "container", "none", "private", "shareable"),
+        "UTSMode": ("", "host"),
+        "UsernsMode": ("", "host"),
+        "CgroupnsMode": ("", "host", "private"),
+    }[key]
+    if word not in allowed:
+        name = {"PidMode": "PID mode", "IpcMode": "IPC mode", "UTSMode": "UTS mode"}.get(key, key)
+        raise InvalidParameterError(f"invalid {name}: {mode}")
+
+
+def _verify_memory(host: dict[str, Any]) -> None:
+    memory, swap, reservation = host["Memory"], host["MemorySwap"], host["MemoryReservation"]
+    if 0 < memory < MINIMUM_MEMORY_BYTES or memory < 0:
+        raise InvalidParameterError("Minimum memory limit allowed is 6MB")
+    if memory == 0 and swap > 0:
+        raise InvalidParameterError("You should always set the Memory limit when using Memoryswap limit, see usage")
+    if 0 < swap < memory:
+        raise InvalidParameterError("Minimum memoryswap limit should be larger than memory limit, see usage")
+    if memory and reservation > memory:
+        raise InvalidParameterError("Minimum memory limit can not be less than memory reservation limit, see usage")
+    if 0 < reservation < MINIMUM_MEMORY_BYTES:
+        raise InvalidParameterError("Minimum memory reservation allowed is 6MB")
+    swappiness = host["MemorySwappiness"]
+    if swappiness is not None and not 0 <= swappiness <= 100:
+        raise InvalidParameterError(f"Invalid value: {swappiness}, valid memory swappiness range is 0-100")
+
+
+def _verify_cpu(host: dict[str, Any]) -> None:
+    cpus = os.cpu_count() or 1
+    nano = host["NanoCpus"]
+    if nano and (host["CpuPeriod"] or host["CpuQuota"]):
+        which = "Period" if host["CpuPeriod"] else "Quota"
+        raise InvalidParameterError(f"Conflicting options: Nano CPUs and CPU {which} cannot both be set.")
+    if nano and not 10_000_000 <= nano <= cpus * 10**9:
+        raise InvalidParameterError(f"Range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available")
+    if host["CpuPeriod"] and not 1000 <= host["CpuPeriod"] <= 1_000_000:
+        raise InvalidParameterError(
+            "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)"
+        )
+    if 0 < host["CpuQuota"] < 1000:
+        raise InvalidParameterError("CPU cfs quota can not be less than 1ms (i.e. 1000)")
+    for key in ("CpusetCpus", "CpusetMems"):
+        if host[key] and not all(part.strip("0123456789-") == "" and part for part in host[key].split(",")):
+            raise InvalidParameterError(
+                f"Invalid value {host[key]} for {'cpuset cpus' if key == 'CpusetCpus' else 'cpuset mems'}"
+            )

@@ -1,0 +1,138 @@
+"""The embedded default image, built out of the host's own userland: no download, no registry, ready on first start.
+
+Two layers, as most images have a distribution and something on top:
+    1. the programs: a busybox with a link for each of its applets, else sh, coreutils and friends with the loader and
+       libraries that they need, mirrored under the host's own paths
+    2. the files in /etc that make it a system of its own: passwd, group, hosts, os-release
+
+What the real counterpart would be: `FROM scratch; ADD rootfs.tar /`. See `elf.py` for why ldd is never run.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+
+from runtime.daemon.layer_tar import LayerTar
+from runtime.daemon.library_search import needed_files
+from runtime.daemon.spawn import run_program
+
+REFERENCE = "docker.io/library/hostbox:latest"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CREATED = "1970-01-01T00:00:00Z"
+"""Part of the image's digest, so it must not be now."""
+
+_DIRECTORIES = ("dev", "etc", "home", "mnt", "proc", "root", "run", "sys", "usr/local/bin", "var/log")
+
+_PROGRAMS = (
+    "sh ls cat echo printf true false test env printenv id whoami hostname uname pwd sleep date head tail wc  "
+    "sort uniq cut tr tee touch mkdir rmdir rm mv cp ln chmod chown stat readlink basename dirname seq yes dd df  "
+    "du ps kill free mount umount ip nproc nice timeout grep sed find xargs ping unshare stty tty mknod  "
+    "sha256sum dmesg"
+).split()  # noqa: SIM905 - a list of words, not of punctuation
+
+_ETC = {
+    "passwd": "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/sbin/nologin\n"
+    "guest:x:1000:1000:guest:/home:/bin/sh\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n",
+    "group": "root:x:0:\ndaemon:x:1:\ntty:x:5:\nguest:x:1000:\naudience:x:2000:guest\nnogroup:x:65534:\n",
+    "hosts": "127.0.0.1\tlocalhost\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+    "os-release": 'NAME="hostbox"\nID=hostbox\nPRETTY_NAME="hostbox: the userland of the host that built it"\n',
+    "profile": f"export PATH={PATH}\n",
+}
+
+
+@dataclass(frozen=True)
+class BuiltImage:
+    """An OCI image as the blobs it consists of."""
+
+    layers: tuple[bytes, ...]
+    """Uncompressed tars, the lowest first."""
+    config: bytes
+
+
+class NoUserlandError(Exception):
+    """The host has no shell that an image could be made of."""
+
+
+async def build() -> BuiltImage:
+    """Build the image from what is installed here. Equal hosts give equal digests."""
+    busybox = shutil.which("busybox", path=PATH)
+    base = await _busybox_layer(busybox) if busybox else _programs_layer()
+    layers = (base.to_bytes(), _etc_layer().to_bytes())
+    made_of = "busybox" if busybox else "sh and coreutils"
+    return BuiltImage(layers, _config(layers, made_of))
+
+
+async def _busybox_layer(busybox: str) -> LayerTar:
+    layer = _skeleton()
+    with open(busybox, "rb") as file:
+        layer.add_file("bin/busybox", file.read(), 0o755)
+    for library in needed_files(busybox)[1:]:  # none for a static one
+        layer.mirror(library)
+    # `busybox --list` is the one thing that is asked of the program itself: the applet table is compiled in.
+    applets = (await run_program([busybox, "--list"])).decode().split()
+    for applet in applets:
+        if applet != "busybox":
+            layer.add_link(f"bin/{applet}", "busybox")
+    return layer
+
+
+def _programs_layer() -> LayerTar:
+    found = {name: path for name in _PROGRAMS if (path := shutil.which(name, path=PATH))}
+    if "sh" not in found:
+        raise NoUserlandError("cannot build the hostbox image: no busybox and no sh on this host")
+    layer = LayerTar()
+    for path in needed_files(*found.values()):
+        layer.mirror(path)
+    if "bin/sh" not in layer and "usr/bin/sh" in layer:
+        layer.add_link("bin", "usr/bin")
+    if os.path.exists("/etc/ld.so.cache"):
+        layer.mirror("/etc/ld.so.cache")  # for libraries outside of the default directories
+    for extra in _skeleton_paths():
+        layer.add_directory(*extra)
+    return layer
+
+
+def _skeleton() -> LayerTar:
+    layer = LayerTar()
+    for path, mode in _skeleton_paths():
+        layer.add_directory(path, mode)
+    return layer
+
+
+def _skeleton_paths() -> list[tuple[str, int]]:
+    return [(path, 0o755) for path in _DIRECTORIES] + [("tmp", 0o1777), ("var/tmp", 0o1777)]
+
+
+def _etc_layer() -> LayerTar:
+    layer = LayerTar()
+    for name, text in _ETC.items():
+        layer.add_file(f"etc/{name}", text.encode())
+    return layer
+
+
+def _config(layers: tuple[bytes, ...], made_of: str) -> bytes:
+    """The image config (image-spec, config.md): how to run it, and which layers it consists of."""
+    history = [f"the programs of this host: {made_of}", "the files in /etc that make it a system of its own"]
+    document = {
+        "created": CREATED,
+        "architecture": go_architecture(),
+        "os": "linux",
+        "config": {"Env": [f"PATH={PATH}"], "Cmd": ["sh"]},
+        "rootfs": {"type": "layers", "diff_ids": [digest_of(layer) for layer in layers]},
+        "history": [{"created": CREATED, "created_by": text} for text in history],
+    }
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
+def digest_of(blob: bytes) -> str:
+    """A blob's name in every content store."""
+    return f"sha256:{hashlib.sha256(blob).hexdigest()}"
+
+
+def go_architecture() -> str:
+    """The machine in Go's words, which are the image-spec's."""
+    machine = os.uname().machine
+    return {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}.get(machine, machine)

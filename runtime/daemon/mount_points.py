@@ -1,0 +1,134 @@
+"""`-v`, `--mount`, `--tmpfs` and the image's VOLUMEs as mount points (moby: volume/mounts/linux_parser.go).
+
+-v /host:/in:ro     a bind; a missing source is made as a directory
+-v name:/in         a named volume; made when missing
+-v /in              an anonymous volume, which goes with the container
+--mount type=...    the same in words; a missing source is an error
+--tmpfs /in:size=1m a tmpfs
+"""
+
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from runtime.daemon.errors import InvalidParameterError
+
+_BIND_PROPAGATION = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
+_MODES = (*_BIND_PROPAGATION, "ro", "rw", "z", "Z", "nocopy", "consistent", "cached", "delegated", "bind", "rbind")
+
+
+@dataclass(frozen=True)
+class MountPoint:
+    """One mount of a container, as `docker inspect` lists it."""
+
+    type: str
+    source: str
+    destination: str
+    read_only: bool = False
+    mode: str = ""
+    propagation: str = ""
+    volume: str = ""
+    """The volume's name; empty for a bind or a tmpfs."""
+    anonymous: bool = False
+    options: str = ""
+    """tmpfs only: what `--tmpfs` had after the colon."""
+    make_source: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept on disk."""
+        return asdict(self)
+
+
+def parse(config: dict[str, Any], host: dict[str, Any]) -> list[MountPoint]:
+    """All mount points that a create request asks for, in the order in which they are mounted."""
+    points = [_from_bind(text) for text in host.get("Binds") or []]
+    points += [_from_mount(mount) for mount in host.get("Mounts") or []]
+    points += [
+        MountPoint("tmpfs", "", _absolute(path, path), options=options or "")
+        for path, options in (host.get("Tmpfs") or {}).items()
+    ]
+    taken = {point.destination for point in points}
+    if len(taken) < len(points):
+        seen: set[str] = set()
+        twice = next(p.destination for p in points if p.destination in seen or seen.add(p.destination))  # type: ignore[func-returns-value]
+        raise InvalidParameterError(f"Duplicate mount point: {twice}")
+    for path in config.get("Volumes") or {}:
+        destination = _absolute(path, path)
+        if destination not in taken:
+            points.append(MountPoint("volume", "", destination, anonymous=True))
+    # A mount below another must come after it, or it would be hidden.
+    return sorted(points, key=lambda point: (point.destination.count("/"), point.destination))
+
+
+def _from_bind(text: str) -> MountPoint:
+    parts = text.split(":")
+    if len(parts) == 1:
+        return MountPoint("volume", "", _absolute(text, text), anonymous=True)
+    if len(parts) > 3 or not parts[0] or not parts[1]:
+        raise InvalidParameterError(f"invalid volume specification: '{text}'")
+    source, destination, mode = parts[0], _absolute(parts[1], text), parts[2] if len(parts) == 3 else ""
+    words = mode.split(",") if mode else []
+    if any(word not in _MODES for word in words):
+        raise InvalidParameterError(f"invalid mode: {mode}")
+    read_only = "ro" in words
+    propagation = next((word for word in words if word in _BIND_PROPAGATION), "")
+    if source.startswith("/"):
+        return MountPoint(
+            "bind", os.path.normpath(source), destination, read_only, mode, propagation or "rprivate", make_source=True
+        )
+    _check_volume_name(source)
+    return MountPoint("volume", "", destination, read_only, mode or "z", "", volume=source)
+
+
+def _from_mount(mount: dict[str, Any]) -> MountPoint:
+    kind, source, target = mount.get("Type", ""), mount.get("Source", ""), mount.get("Target", "")
+    described = f'invalid mount config for type "{kind}"'
+    if not target:
+        raise InvalidParameterError(f"{described}: field Target must not be empty")
+    if not target.startswith("/") or os.path.normpath(target) == "/":
+        raise InvalidParameterError(f"{described}: invalid mount path: '{target}' mount path must be absolute")
+    destination = os.path.normpath(target)
+    read_only = bool(mount.get("ReadOnly"))
+    if kind == "bind":
+        if not source.startswith("/"):
+            raise InvalidParameterError(f"{described}: invalid mount path: '{source}' mount path must be absolute")
+        if not os.path.exists(source):
+            raise InvalidParameterError(f"{described}: bind source path does not exist: {source}")
+        propagation = (mount.get("BindOptions") or {}).get("Propagation") or "rprivate"
+        if propagation not in _BIND_PROPAGATION:
+            raise InvalidParameterError(f"{described}: invalid propagation mode: {propagation}")
+        return MountPoint("bind", os.path.normpath(source), destination, read_only, "", propagation)
+    if kind == "volume":
+        if source:
+            _check_volume_name(source)
+        return MountPoint("volume", "", destination, read_only, "z", volume=source, anonymous=not source)
+    if kind == "tmpfs":
+        if source:
+            raise InvalidParameterError(f"{described}: field Source must not be specified")
+        asked = mount.get("TmpfsOptions") or {}
+        options = [f"size={asked['SizeBytes']}"] if asked.get("SizeBytes") else []
+        options += [f"mode={asked['Mode']:o}"] if asked.get("Mode") else []
+        return MountPoint("tmpfs", "", destination, read_only, options=",".join(options))
+    raise InvalidParameterError(f"{described}: mount type unknown")
+
+
+def _absolute(path: str, text: str) -> str:
+    if not path.startswith("/"):
+        raise InvalidParameterError(
+            f"invalid volume specification: '{text}': invalid mount config for type \"volume\": invalid mount path: "
+            f"'{path}' mount path must be absolute"
+        )
+    clean = os.path.normpath("/" + path.lstrip("/"))
+    if clean == "/":
+        raise InvalidParameterError(
+            f"invalid volume specification: '{text}': invalid specification: destination can't be '/'"
+        )
+    return clean
+
+
+def _check_volume_name(name: str) -> None:
+    if not name[0].isalnum() or not all(letter.isalnum() or letter in "_.-" for letter in name) or len(name) < 2:
+        raise InvalidParameterError(
+            f'create {name}: "{name}" includes invalid characters for a local volume name, only '
+            '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
+        )

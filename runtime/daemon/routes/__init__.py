@@ -1,0 +1,22 @@
+"""The Engine API by subject, one file for each (moby: api/server/router)."""
+
+from runtime.daemon.engine import Engine
+from runtime.daemon.router import Route
+from runtime.daemon.routes import (
+    containers,
+    events,
+    execs,
+    images,
+    lifecycle,
+    networks,
+    outside,
+    streams,
+    system,
+    volumes,
+)
+
+
+def all_routes(engine: Engine) -> list[Route]:
+    """Every route, the frequent ones first; what is refused by name comes last."""
+    subjects = (system, streams, lifecycle, containers, execs, events, images, networks, volumes, outside)
+    return [route for subject in subjects for route in subject.routes(engine)]

@@ -1,0 +1,80 @@
+"""Create, list, inspect, top (moby: api/server/router/container)."""
+
+import asyncio
+
+from aiohttp import web
+
+from runtime.api.containerd import snapshots_pb2
+from runtime.api.engine_api import CreateReply
+from runtime.daemon import container_views, process_list
+from runtime.daemon.call import Call, json_reply
+from runtime.daemon.container import Container
+from runtime.daemon.engine import Engine
+from runtime.daemon.errors import InvalidParameterError, NotFoundError
+from runtime.daemon.router import Route
+
+
+class ContainerRoutes:
+    """What can be asked about containers, and making one."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def create(self, call: Call) -> web.StreamResponse:
+        if call.request.content_type != "application/json":
+            raise InvalidParameterError(
+                f"Content-Type specified ({call.request.content_type}) must be 'application/json'"
+            )
+        container, warnings = await self._engine.creator.create(await call.json(), call.text("name"))
+        body: CreateReply = {"Id": container.id, "Warnings": warnings}
+        return json_reply(body, 201)
+
+    async def list_all(self, call: Call) -> web.StreamResponse:
+        filters = call.filters()
+        ancestors = await self._ancestors(filters.get("ancestor", []))
+        limit = call.number("limit") or 0
+        found = container_views.select(self._engine.containers, call.flag("all"), limit, filters, ancestors)
+        sizes = [await self._sizes(container) for container in found] if call.flag("size") else [None] * len(found)
+        return json_reply([container_views.list_item(*pair) for pair in zip(found, sizes, strict=True)])
+
+    async def inspect(self, call: Call) -> web.StreamResponse:
+        container = self._engine.containers.find(call.name)
+        sizes = await self._sizes(container) if call.flag("size") else None
+        return json_reply(container_views.inspect(container, sizes))
+
+    async def top(self, call: Call) -> web.StreamResponse:
+        container = self._engine.containers.find(call.name)
+        self._engine.lifecycle.require_running(container)
+        pids = await self._engine.tasks.pids(container.id)
+        titles, processes = await process_list.top(pids, call.text("ps_args") or "-ef")
+        self._engine.events.container("top", container)
+        return json_reply({"Processes": processes, "Titles": titles})
+
+    async def _ancestors(self, names: list[str]) -> set[str]:
+        found = set()
+        for name in names:
+            try:
+                found.add((await self._engine.images.find(name)).id)
+            except NotFoundError:
+                continue  # as in Docker: an image that is not there has no containers
+        return found
+
+    async def _sizes(self, container: Container) -> tuple[int, int]:
+        """Bytes in the writable layer, and in the whole root."""
+        request = snapshots_pb2.UsageRequest(snapshotter=container.snapshotter, key=container.id)
+        usage, image = await asyncio.gather(
+            self._engine.containerd.snapshots.call("Usage", request), self._engine.images.find(container.image_id)
+        )
+        return int(usage.size), int(usage.size) + image.size
+
+
+def routes(engine: Engine) -> list[Route]:
+    """Asking and making."""
+    of = ContainerRoutes(engine)
+    return [
+        Route("POST", "/containers/create", of.create),
+        Route("GET", "/containers/json", of.list_all),
+        Route("GET", "/containers/ps", of.list_all),
+        Route("GET", "/containers/{name}/json", of.inspect),
+        Route("GET", "/containers/{name}/top", of.top),
+    ]

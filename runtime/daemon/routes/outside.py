@@ -1,0 +1,71 @@
+"""What this daemon leaves out, refused by name rather than as an unknown path.
+
+The measure is `docker run`: its flags and what it takes to look at their effects. Building, distributing and clustering
+are other programs' stories.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from runtime.daemon.call import Call
+from runtime.daemon.engine import Engine
+from runtime.daemon.errors import NotModeledError
+from runtime.daemon.router import Route
+
+_REFUSED = (
+    ("POST", "/build", "building images"),
+    ("POST", "/build/prune", "building images"),
+    ("POST", "/session", "building images"),
+    ("POST", "/commit", "committing a container to an image"),
+    ("POST", "/images/create", "pulling images (the built-in image is hostbox)"),
+    ("POST", "/images/load", "loading images from an archive"),
+    ("GET", "/images/get", "saving images to an archive"),
+    ("GET", "/images/{name}/get", "saving images to an archive"),
+    ("POST", "/images/{name}/push", "pushing images"),
+    ("POST", "/images/prune", "pruning images"),
+    ("GET", "/images/search", "searching a registry"),
+    ("GET", "/distribution/{name}/json", "asking a registry"),
+    ("POST", "/auth", "logging in to a registry"),
+    ("POST", "/containers/prune", "pruning containers"),
+    ("POST", "/containers/{name}/update", "updating a container's limits"),
+    ("GET", "/containers/{name}/stats", "statistics of a container"),
+    ("GET", "/containers/{name}/changes", "listing a container's changed files"),
+    ("GET", "/containers/{name}/export", "exporting a container's files"),
+    ("GET", "/containers/{name}/archive", "copying files out of a container"),
+    ("HEAD", "/containers/{name}/archive", "copying files out of a container"),
+    ("PUT", "/containers/{name}/archive", "copying files into a container"),
+    ("GET", "/containers/{name}/attach/ws", "attaching by WebSocket"),
+    ("GET", "/containers/{name}/checkpoints", "checkpoints"),
+    ("POST", "/containers/{name}/checkpoints", "checkpoints"),
+    ("POST", "/networks/create", "networks of the user's own"),
+    ("POST", "/networks/prune", "pruning networks"),
+    ("POST", "/networks/{name}/connect", "connecting a container to further networks"),
+    ("POST", "/networks/{name}/disconnect", "disconnecting a container from a network"),
+    ("POST", "/volumes/prune", "pruning volumes"),
+    ("GET", "/plugins", "plugins"),
+    ("GET", "/swarm", "swarm mode"),
+    ("POST", "/swarm/{name}", "swarm mode"),
+    ("GET", "/services", "swarm mode"),
+    ("GET", "/services/{name}", "swarm mode"),
+    ("GET", "/tasks", "swarm mode"),
+    ("GET", "/tasks/{name}", "swarm mode"),
+    ("GET", "/nodes", "swarm mode"),
+    ("GET", "/nodes/{name}", "swarm mode"),
+    ("GET", "/secrets", "swarm mode"),
+    ("GET", "/secrets/{name}", "swarm mode"),
+    ("GET", "/configs", "swarm mode"),
+    ("GET", "/configs/{name}", "swarm mode"),
+)
+
+
+def _refusal(what: str) -> Callable[[Call], Awaitable[web.StreamResponse]]:
+    async def refuse(call: Call) -> web.StreamResponse:
+        raise NotModeledError(f"{what}: not modelled by the glassbottom daemon")
+
+    return refuse
+
+
+def routes(engine: Engine) -> list[Route]:
+    """One route for each."""
+    return [Route(method, pattern, _refusal(what)) for method, pattern, what in _REFUSED]
