@@ -10,30 +10,30 @@ from typing import Any
 from runtime.daemon import capabilities
 from runtime.daemon.errors import InvalidParameterError
 
-MASKED_PATHS = (
+MASKED_PATHS = (  # noqa: SIM905 - a list of words, not of punctuation
     "/proc/asound /proc/acpi /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list /proc/timer_stats  "
     "/proc/sched_debug /proc/scsi /sys/firmware"
-).split()  # noqa: SIM905 - a list of words, not of punctuation
+).split()
 READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
 
 MINIMUM_MEMORY_BYTES = 6 * 1024 * 1024
 DEFAULT_SHM_BYTES = 64 * 1024 * 1024
 
-_NULL = (
+_NULL = (  # noqa: SIM905 - a list of words, not of punctuation
     "Binds VolumesFrom CapAdd CapDrop ExtraHosts GroupAdd Links SecurityOpt DeviceCgroupRules DeviceRequests  PidsLimit"
-).split()  # noqa: SIM905 - a list of words, not of punctuation
-_EMPTY_LIST = (
+).split()
+_EMPTY_LIST = (  # noqa: SIM905 - a list of words, not of punctuation
     "Dns DnsOptions DnsSearch BlkioWeightDevice BlkioDeviceReadBps BlkioDeviceWriteBps BlkioDeviceReadIOps  "
     "BlkioDeviceWriteIOps Devices Ulimits"
-).split()  # noqa: SIM905 - a list of words, not of punctuation
-_EMPTY_TEXT = (
+).split()
+_EMPTY_TEXT = (  # noqa: SIM905 - a list of words, not of punctuation
     "ContainerIDFile VolumeDriver Cgroup PidMode UTSMode UsernsMode Isolation CgroupParent CpusetCpus CpusetMems"
-).split()  # noqa: SIM905 - a list of words, not of punctuation
-_ZERO = (
+).split()
+_ZERO = (  # noqa: SIM905 - a list of words, not of punctuation
     "OomScoreAdj CpuShares Memory NanoCpus BlkioWeight CpuPeriod CpuQuota CpuRealtimePeriod CpuRealtimeRuntime  "
     "KernelMemory KernelMemoryTCP MemoryReservation MemorySwap CpuCount CpuPercent IOMaximumIOps  "
     "IOMaximumBandwidth"
-).split()  # noqa: SIM905 - a list of words, not of punctuation
+).split()
 _FALSE = ["AutoRemove", "Privileged", "PublishAllPorts", "ReadonlyRootfs", "OomKillDisable"]
 
 _TYPES: dict[str, Any] = (

@@ -25,12 +25,12 @@ CREATED = "1970-01-01T00:00:00Z"
 
 _DIRECTORIES = ("dev", "etc", "home", "mnt", "proc", "root", "run", "sys", "usr/local/bin", "var/log")
 
-_PROGRAMS = (
+_PROGRAMS = (  # noqa: SIM905 - a list of words, not of punctuation
     "sh ls cat echo printf true false test env printenv id whoami hostname uname pwd sleep date head tail wc  "
     "sort uniq cut tr tee touch mkdir rmdir rm mv cp ln chmod chown stat readlink basename dirname seq yes dd df  "
     "du ps kill free mount umount ip nproc nice timeout grep sed find xargs ping unshare stty tty mknod  "
     "sha256sum dmesg"
-).split()  # noqa: SIM905 - a list of words, not of punctuation
+).split()
 
 _ETC = {
     "passwd": "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/sbin/nologin\n"
