@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _dispatch(client, verb, rest)
     except BrokenPipeError:
-        return _die_of_broken_pipe()
+        return _nobody_reads(verb)
     except (
         UsageError,
         DaemonError,
@@ -94,8 +94,13 @@ def _say(complaint: Complaint) -> int:
     return complaint.exit_code
 
 
-def _die_of_broken_pipe() -> int:
-    """Nobody reads our output any more (``docker logs | head -1``): end as every program does then, by SIGPIPE."""
+def _nobody_reads(verb: str) -> int:
+    """Our output goes nowhere (``docker logs x | head -1``): end by SIGPIPE, as every program does then.
+
+    While attached, SIGPIPE is among the signals that are caught, and a sentence is all that is left.
+    """
+    if verb in {"run", "attach"}:
+        return _say(Complaint("write /dev/stdout: broken pipe", 1))
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGPIPE)
     return 128 + signal.SIGPIPE
