@@ -29,7 +29,18 @@ SOCKET_PATH_BYTES = 107
 """What sockaddr_un has room for, without the final NUL."""
 
 STACK_FILE = "stack.json"
-PARTS = ("cr", "cs", "data", "exec", "tmp", "docker.sock", "containerd.sock", "containerd.sock.ttrpc", "docker.pid")
+PARTS = (
+    "cr",
+    "cs",
+    "s",
+    "data",
+    "exec",
+    "tmp",
+    "docker.sock",
+    "containerd.sock",
+    "containerd.sock.ttrpc",
+    "docker.pid",
+)
 """Everything that a stack's programs make in its root; cleanup removes these and nothing else from a given --root."""
 
 
@@ -210,7 +221,7 @@ def plan_stack(
 def register(plan: StackPlan) -> None:
     """Make the stack's folders with its description in them from the first moment: a rename makes both at once."""
     draft = f"{os.path.dirname(plan.registry)}/.new-{plan.id}-{plan.owner_pid}"
-    os.mkdir(draft, 0o700)
+    os.mkdir(draft, 0o711)
     _write(plan, draft)
     os.rename(draft, plan.registry)
     try:
