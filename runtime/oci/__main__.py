@@ -113,7 +113,9 @@ def main() -> int:
         return dispatch(words)
     except (OCIError, OSError) as error:
         verb = getattr(error, "verb", "")
-        log.error(f"{NAME} {verb} failed: {describe(error)}" if verb else describe(error))
+        # runc's words: the program's name is in front, except for exec
+        what = f"{NAME} {verb} failed: " if verb != "exec" else "exec failed: "
+        log.error((what if verb else "") + describe(error))
         return EXEC_FAILED if verb == "exec" else 1
     except KeyboardInterrupt:
         return 130

@@ -17,7 +17,7 @@ import socket
 import struct
 
 from runtime.oci import syscalls as sc
-from runtime.oci.errors import OCIError
+from runtime.oci.errors import OCIError, reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def connect(path: str) -> int:
     try:
         console.connect(path)
     except OSError as error:
-        raise OCIError(f"--console-socket {path}: {os.strerror(error.errno).lower()}") from None
+        raise OCIError(f"--console-socket {path}: {reason(error)}") from None
     return console.detach()
 
 

@@ -94,7 +94,7 @@ def _bind_node(root: str, path: str) -> None:
 
 
 def link(root: str) -> None:
-    """The links every program expects: /dev/fd and its like, /dev/core, and /dev/ptmx of this container's own devpts."""
+    """The links that programs expect: /dev/fd and its like, /dev/core, and ptmx of the container's own devpts."""
     links = list(LINKS)
     if os.path.exists("/proc/kcore"):
         links.append(("/proc/kcore", "/dev/core"))

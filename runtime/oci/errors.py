@@ -31,9 +31,15 @@ class ContainerNotFoundError(OCIError):
         super().__init__(f'container "{container_id}" does not exist')
 
 
-def describe(error: BaseException) -> str:
-    """Turn an error into one lowercase sentence that names the path it is about."""
-    if isinstance(error, OSError) and error.errno:
-        reason = (error.strerror or "").lower()
-        return f"{error.filename}: {reason}" if error.filename else reason
+def reason(error: Exception) -> str:
+    """Why, without the path: the kernel's word for the errno in lowercase."""
+    if isinstance(error, OSError) and error.strerror:
+        return str(error.strerror).lower()
     return str(error)
+
+
+def describe(error: Exception) -> str:
+    """One lowercase sentence that names the path an error is about."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {reason(error)}"
+    return reason(error)

@@ -7,7 +7,7 @@ The words of the errors are Go's (os/exec), as runc hands them on: the docker CL
 import os
 import stat
 
-from runtime.oci.errors import OCIError
+from runtime.oci.errors import OCIError, reason
 
 
 def find(name: str, search_path: str) -> str:
@@ -16,7 +16,7 @@ def find(name: str, search_path: str) -> str:
         try:
             status = os.stat(name)
         except OSError as error:
-            raise OCIError(f'exec: "{name}": stat {name}: {os.strerror(error.errno).lower()}') from None
+            raise OCIError(f'exec: "{name}": stat {name}: {reason(error)}') from None
         if not _may_execute(name, status):
             raise OCIError(f'exec: "{name}": permission denied')
         return name

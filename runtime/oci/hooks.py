@@ -1,7 +1,7 @@
 """Hooks: programs of the caller's that run at fixed points of a container's life (runtime-spec config.md "Hooks").
 
     name             when                                         namespaces   root   status on stdin
-    prestart         after the namespaces are made, before pivot  runtime's    old    creating   (deprecated, still dockerd's)
+    prestart         after the namespaces are made, before pivot  runtime's    old    creating   (deprecated)
     createRuntime    directly after the prestart hooks            runtime's    old    creating
     createContainer  after those, before pivot_root               container's  old    creating
     startContainer   after `start`, before the user's process     container's  new    created
@@ -19,7 +19,7 @@ import select
 import signal
 
 from runtime.oci import processes
-from runtime.oci.errors import OCIError
+from runtime.oci.errors import OCIError, reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,9 +38,7 @@ def run(name: str, config: "dict[str, Any]", state: "dict[str, Any]") -> None:
 
 def _run_one(hook: "dict[str, Any]", content: bytes, label: str) -> None:
     argv = hook.get("args") or [hook["path"]]
-    env = os.environ
-    if "env" in hook:
-        env = dict(variable.partition("=")[::2] for variable in hook["env"])
+    env = dict(variable.partition("=")[::2] for variable in hook["env"]) if "env" in hook else dict(os.environ)
     read_end, write_end = os.pipe()
     try:
         pid = os.posix_spawn(
@@ -53,7 +51,7 @@ def _run_one(hook: "dict[str, Any]", content: bytes, label: str) -> None:
         )
     except OSError as error:
         os.close(write_end)
-        raise OCIError(f"error running {label}: {hook['path']}: {os.strerror(error.errno).lower()}") from None
+        raise OCIError(f"error running {label}: {hook['path']}: {reason(error)}") from None
     finally:
         os.close(read_end)
     try:

@@ -59,7 +59,7 @@ def open_or_create(root: str, path: str, kind: int, mode: int = 0o755) -> int:
 
 
 def refuse_symlink(root: str, path: str, filesystem_type: str) -> None:
-    """A proc or sysfs put elsewhere by a link would leave the image's own files at /proc, for security checks to read."""
+    """Refuse a link at the target of a proc or sysfs: the image's own files would stay at /proc, for checks to read."""
     root_fd = os.open(root, _HERE | os.O_DIRECTORY)
     try:
         relative = path.lstrip("/")

@@ -1,6 +1,6 @@
 """The process between the runtime and init: it enters the namespaces, then makes init as its *sibling*.
 
-Counterpart: stage 1 of runc's nsexec.c, in C there because Go programs are multi-threaded and setns(2) wants one thread.
+Counterpart: stage 1 of runc's nsexec.c, in C there because Go programs have threads and setns(2) wants a single one.
 Why there has to be one: a process that made or joined a pid namespace does not enter it, only its next child does. And
 why clone(CLONE_PARENT): init has to be a child of the runtime, which reports its pid and, when it exits, leaves init to
 the nearest subreaper above: the shim or conmon, who wait for the container.

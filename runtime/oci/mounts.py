@@ -15,7 +15,7 @@ import stat
 
 from runtime.oci import in_root, mount_options
 from runtime.oci import syscalls as sc
-from runtime.oci.errors import ConfigError, OCIError
+from runtime.oci.errors import ConfigError, OCIError, reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -137,13 +137,13 @@ class Applier:
             try:
                 getattr(self, step.call)(step.target, **step.arguments)
             except OSError as error:
-                reason = os.strerror(error.errno).lower() if error.errno else str(error)
+                why = reason(error)
                 origin = step.arguments.get("source", "")
                 origin = f"{origin} to " if origin else ""
-                raise OCIError(f'error mounting {origin}rootfs at "{step.target}": {step.call}: {reason}') from None
+                raise OCIError(f'error mounting {origin}rootfs at "{step.target}": {step.call}: {why}') from None
 
     def mount(self, target: str, source: str, type: str, flags: int, data: str) -> None:
-        """mount(2) on the target, which is made if the image lacks it."""
+        """Mount on the target, which is made if the image lacks it."""
         if type in ("proc", "sysfs"):
             in_root.refuse_symlink(self.root, target, type)
         kind = stat.S_IFDIR

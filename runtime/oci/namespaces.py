@@ -13,7 +13,7 @@ A new pid or time namespace is entered by the next child, not by the caller: hen
 import os
 
 from runtime.oci import syscalls
-from runtime.oci.errors import ConfigError, OCIError
+from runtime.oci.errors import ConfigError, OCIError, reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def join(paths: dict[str, str]) -> None:
         try:
             syscalls.setns(fd, kind.flag)
         except OSError as error:
-            raise OCIError(f"join {kind.name} namespace {paths[kind.name]}: {os.strerror(error.errno)}") from None
+            raise OCIError(f"join {kind.name} namespace {paths[kind.name]}: {reason(error)}") from None
         if kind.name == "user":
             become_root_inside()
 

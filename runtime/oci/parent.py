@@ -6,12 +6,11 @@ Counterpart: runc's libcontainer/process_linux.go `initProcess`. `Birth` is one 
 
 import gc
 import os
-import signal
 
 from runtime.oci import id_maps, intermediate, namespaces, sync
 from runtime.oci import syscalls as sc
-from runtime.oci.cgroups.group import Group
-from runtime.oci.errors import OCIError
+from runtime.oci.cgroups.group import SIGKILL, Group
+from runtime.oci.errors import OCIError, reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ class Birth:
         for pid in (self.intermediate_pid, self.pid):
             if pid:
                 try:
-                    os.kill(pid, signal.SIGKILL)
+                    os.kill(pid, SIGKILL)
                 except ProcessLookupError:
                     pass
                 os.waitpid(pid, 0)
@@ -101,8 +100,8 @@ def open_group(group: Group, pid: int, warn: "Callable[[str], None]", *, lenient
         group.join(pid)
     except OSError as error:
         if not lenient:
-            raise OCIError(f"cgroup {error.filename}: {os.strerror(error.errno).lower()}") from None
-        warn(f"cgroup limits given up: {error.filename}: {os.strerror(error.errno).lower()}")
+            raise OCIError(f"cgroup {error.filename}: {reason(error)}") from None
+        warn(f"cgroup limits given up: {error.filename}: {reason(error)}")
         return Group({})
     return group
 

@@ -16,7 +16,7 @@ import signal
 
 from runtime.oci import capabilities, executable, lsm
 from runtime.oci import syscalls as sc
-from runtime.oci.errors import OCIError
+from runtime.oci.errors import OCIError, reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,8 +123,9 @@ def become_user(prepared: Prepared) -> Identity:
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
     except OSError as error:
-        reason = os.strerror(error.errno).lower()
-        raise OCIError(f"process.user: cannot become {uid}:{gid}: {reason} (is it mapped in the namespace?)") from None
+        raise OCIError(
+            f"process.user: cannot become {uid}:{gid}: {reason(error)} (is it mapped in the namespace?)"
+        ) from None
     if "umask" in user:
         os.umask(user["umask"])
     else:
@@ -139,7 +140,7 @@ def become_user(prepared: Prepared) -> Identity:
 
 def _set_groups(groups: list[int]) -> None:
     try:
-        os.setgroups(groups)
+        os.setgroups(list(dict.fromkeys(groups)))
     except PermissionError:
         with open("/proc/self/setgroups") as file:
             denied = file.read().strip() == "deny"
@@ -202,7 +203,7 @@ def _enter_working_directory(cwd: str) -> None:
         # a cwd outside the root (through a leaked fd) shows as ENOENT here
         os.getcwd()
     except OSError as error:
-        raise OCIError(f'process.cwd: chdir to "{cwd}": {os.strerror(error.errno).lower()}') from None
+        raise OCIError(f'process.cwd: chdir to "{cwd}": {reason(error)}') from None
 
 
 def execute(prepared: Prepared, identity: Identity) -> None:

@@ -1,9 +1,8 @@
 """process.rlimits (setrlimit(2)), set from outside with prlimit."""
 
-import os
 import resource
 
-from runtime.oci.errors import ConfigError
+from runtime.oci.errors import ConfigError, reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ def apply(pid: int, rlimits: "list[dict[str, Any]]") -> None:
         try:
             resource.prlimit(pid, number, (soft, hard))
         except (PermissionError, ValueError) as error:
-            reason = os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else str(error)
             raise ConfigError(
-                f"process.rlimits {limit['type']}", f"cannot set {limit['soft']}:{limit['hard']}: {reason}"
+                f"process.rlimits {limit['type']}", f"cannot set {limit['soft']}:{limit['hard']}: {reason(error)}"
             ) from None

@@ -71,7 +71,7 @@ def pivot(root: str) -> None:
 
 
 def move_and_chroot(root: str) -> None:
-    """--no-pivot: for a root on the initial ramfs, which pivot_root cannot leave. Weaker: the old root stays mounted."""
+    """For a root on the initial ramfs, which pivot_root cannot leave (--no-pivot). The old root stays mounted below."""
     os.chdir(root)
     sc.mount(root, "/", "", sc.MS_MOVE)
     os.chroot(".")

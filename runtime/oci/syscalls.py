@@ -127,7 +127,7 @@ def setns(fd: int, nstype: int) -> None:
 
 
 def clone(flags: int) -> int:
-    """Fork with clone(2)'s flags; 0 in the child, as os.fork()."""
+    """Fork with flags: 0 in the child, its pid in the parent."""
     ctypes.pythonapi.PyOS_BeforeFork()
     pid = int(_libc_with_gil.syscall(ctypes.c_long(_number("clone")), ctypes.c_ulong(flags), 0, 0, 0, 0))
     if pid == 0:
@@ -204,9 +204,23 @@ def seccomp_action_available(action: int) -> bool:
     return True
 
 
-def bpf(command: int, attributes: bytes) -> int:
-    buffer = ctypes.create_string_buffer(attributes, len(attributes))
-    return _syscall("bpf", ctypes.c_int(command), ctypes.byref(buffer), ctypes.c_uint(len(attributes)))
+BPF_PROG_LOAD, BPF_PROG_ATTACH = 5, 8
+
+
+def bpf(command: int, *attributes: int) -> int:
+    """Call with the leading members of union bpf_attr given as 64-bit words."""
+    attr = (ctypes.c_uint64 * 16)(*attributes)
+    return _syscall("bpf", ctypes.c_int(command), ctypes.byref(attr), ctypes.c_uint(ctypes.sizeof(attr)))
+
+
+def bpf_prog_load(prog_type: int, instructions: bytes, license: bytes = b"GPL") -> int:
+    code, licence = ctypes.create_string_buffer(instructions), ctypes.create_string_buffer(license)
+    words = (prog_type | (len(instructions) // 8) << 32, ctypes.addressof(code), ctypes.addressof(licence))
+    return bpf(BPF_PROG_LOAD, *words)
+
+
+def bpf_prog_attach(target_fd: int, program_fd: int, attach_type: int, flags: int) -> None:
+    bpf(BPF_PROG_ATTACH, target_fd | program_fd << 32, attach_type | flags << 32)
 
 
 def socketpair() -> tuple[int, int]:

@@ -27,7 +27,7 @@ def owner(name: str) -> str:
 
 def check(parameters: dict[str, str], plan: namespaces.Plan) -> None:
     """Refuse parameters that are not the container's own."""
-    for written, _ in parameters.items():
+    for written in parameters:
         field = f"linux.sysctl.{written}"
         name = dotted(written)
         if ".." in name or not owner(name):

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 V1_CONTROLLERS = frozenset(
-    ["cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "hugetlb", "net_cls", "net_prio", "perf_event", "rdma", "misc"]
+    {"cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids"}
+    | {"hugetlb", "net_cls", "net_prio", "perf_event", "rdma", "misc"}
 )
 
 

@@ -1,8 +1,8 @@
 """cgroup v2: linux.resources as a list of (file, value) writes, in order.
 
-Counterpart: runc's libcontainer/cgroups/fs2; kernel Documentation/admin-guide/cgroup-v2.rst. The spec's fields are v1's,
-so some are converted: shares (2..262144) to weight (1..10000), "memory plus swap" to swap alone. Devices have no file
-here: device_filter.py.
+Counterpart: runc's libcontainer/cgroups/fs2; kernel Documentation/admin-guide/cgroup-v2.rst. The spec's fields
+are v1's, so some are converted: shares (2..262144) to weight (1..10000), "memory plus swap" to swap alone. Devices
+have no file here: device_filter.py.
 """
 
 from runtime.oci.cgroups.v1 import RDMA_NAMES

@@ -1,6 +1,6 @@
 """`create`: a container whose first process waits to be told `start`."""
 
-from runtime.oci import lifecycle
+from runtime.oci import creation
 from runtime.oci.commands import arguments
 from runtime.oci.flags import Arguments, Flag
 
@@ -17,9 +17,9 @@ FLAGS = (
 )
 
 
-def options(found: Arguments) -> lifecycle.CreateOptions:
+def options(found: Arguments) -> creation.CreateOptions:
     """The flags that create and run share."""
-    chosen = lifecycle.CreateOptions()
+    chosen = creation.CreateOptions()
     chosen.bundle = found.value("bundle")
     chosen.console_socket = found.value("console-socket")
     chosen.pid_file = found.value("pid-file")
@@ -31,5 +31,5 @@ def options(found: Arguments) -> lifecycle.CreateOptions:
 
 @arguments.verb("create", ABOUT, FLAGS, "CONTAINER-ID")
 def main(root: str, found: Arguments) -> int:
-    lifecycle.create(root, found.positionals[0], options(found))
+    creation.create(root, found.positionals[0], options(found))
     return 0

@@ -3,13 +3,13 @@
 import os
 import signal
 
-from runtime.oci import lifecycle, processes
+from runtime.oci import creation, lifecycle, processes
 from runtime.oci.commands import arguments, create
 from runtime.oci.errors import OCIError
 from runtime.oci.flags import Arguments, Flag
 
-ABOUT = """Create and start a container in one go. In the foreground its exit status is ours, signals go to it, and it is
-deleted afterwards; with a terminal, ours is switched to raw mode and its bytes are relayed."""
+ABOUT = """Create and start a container in one go. In the foreground its exit status is ours, signals go to it, and it
+is deleted afterwards; with a terminal, ours is switched to raw mode and its bytes are relayed."""
 
 FLAGS = (
     *create.FLAGS,
@@ -29,7 +29,7 @@ def main(root: str, found: Arguments) -> int:
 
         relay = terminal.Relay()
         options.console_fd = relay.console_fd
-    container = lifecycle.create(root, found.positionals[0], options)
+    container = creation.create(root, found.positionals[0], options)
     try:
         if relay:
             relay.receive()

@@ -48,7 +48,9 @@ AUDIT_ARCHITECTURES = {"SCMP_ARCH_X86_64": 0xC000003E, "SCMP_ARCH_X86": 0x400000
 NATIVE = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}
 WITHOUT_TABLE = frozenset(("SCMP_ARCH_X32", "SCMP_ARCH_ARM"))
 
-Decision = tuple[tuple[tuple[tuple[tuple[int, str, int, int], ...], int], ...], int]
+Conditions = tuple[tuple[int, str, int, int], ...]
+"""(argument index, operator, value, second value), all of which must hold."""
+Decision = tuple[tuple[tuple[Conditions, int], ...], int]
 """((conditions, action) ...), and the action if none applies."""
 
 
@@ -84,10 +86,10 @@ def program(seccomp: "dict[str, Any]", machine: str = sc.MACHINE) -> tuple[bytes
         if name not in FLAGS:
             raise ConfigError("linux.seccomp.flags", f'unknown flag "{name}"')
         flags |= FLAGS[name]
-    return bpf.assemble(compile(seccomp, machine)), flags
+    return bpf.assemble(instructions(seccomp, machine)), flags
 
 
-def compile(seccomp: "dict[str, Any]", machine: str) -> list[bpf.Instruction]:
+def instructions(seccomp: "dict[str, Any]", machine: str) -> list[bpf.Instruction]:
     """The filter as instructions."""
     if machine not in NATIVE:
         raise OCIError(f"linux.seccomp: no system call table for {machine}")
@@ -113,9 +115,7 @@ def compile(seccomp: "dict[str, Any]", machine: str) -> list[bpf.Instruction]:
 class _Rule:
     __slots__ = ("action", "alternatives", "names")
 
-    def __init__(
-        self, names: list[str], action: int, alternatives: "list[tuple[tuple[int, str, int, int], ...]]"
-    ) -> None:
+    def __init__(self, names: list[str], action: int, alternatives: list[Conditions]) -> None:
         self.names = names
         self.action = action
         self.alternatives = alternatives
@@ -134,13 +134,13 @@ def _check_rules(entries: "list[dict[str, Any]]") -> list[_Rule]:
                 raise ConfigError(f"{field}.args.index", f"{arg['index']} is not between 0 and 5")
             conditions.append((arg["index"], arg["op"], arg["value"], arg.get("valueTwo", 0)))
         repeated = len({condition[0] for condition in conditions}) < len(conditions)
-        alternatives = [(condition,) for condition in conditions] if repeated else [tuple(conditions)]
+        alternatives: list[Conditions] = [(one,) for one in conditions] if repeated else [tuple(conditions)]
         rules.append(_Rule(entry["names"], action(entry["action"], entry.get("errnoRet"), field), alternatives))
     return rules
 
 
 def _decisions(rules: list[_Rule], default: int, table: dict[str, int]) -> dict[int, Decision]:
-    conditional: dict[int, list[tuple[tuple[tuple[int, str, int, int], ...], int]]] = {}
+    conditional: dict[int, list[tuple[Conditions, int]]] = {}
     always: dict[int, int] = {}
     for rule in rules:
         if rule.action == default:
