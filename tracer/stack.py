@@ -144,9 +144,10 @@ class StackPlan:
 
     @property
     def seats(self) -> dict[str, str]:
-        """Who sits where, for the recording's header: ``ours``, or the real program's name."""
-        real = {name: getattr(self, name) for name in ("client", "daemon", "containerd", "shim", "runtime")}
-        return {name: os.path.basename(value) or "ours" for name, value in real.items()}
+        """Which program sits where, for the recording's header."""
+        ours = {name: f"python -m runtime.{name}" for name in ("client", "daemon", "containerd", "shim")}
+        real = {name: os.path.basename(getattr(self, name)) for name in (*ours, "runtime")}
+        return {name: real[name] or ours.get(name, "python -m runtime.oci") for name in real}
 
     def describe(self) -> str:
         """One sentence a line: where to knock, and what it is called."""

@@ -45,6 +45,7 @@ class LiveSession:
         """Start the engine and send it `launch`. `terminal_size` (rows, columns) asks for a terminal of its own."""
         self._path = recording_path
         self._closed = False
+        self._complaint = ""
         self._stops_answered = 0
         """How many stops had been seen when the last request to go on was sent: each stop is answered once."""
         self.terminal_fd = -1
@@ -108,10 +109,8 @@ class LiveSession:
     def failure(self) -> str:
         if not self._closed or ("recording" in self.__dict__ and self.recording.complete):
             return ""
-        self._complaints.seek(0)
-        lines = self._complaints.read().decode("utf-8", "replace").strip().splitlines()
-        status = self._engine.returncode
-        return f"the engine ended early (status {status}){': ' + lines[-1] if lines else ''}"
+        complaint = self._complaint.removeprefix("glassbottom engine: ")
+        return complaint or f"the engine ended early (status {self._engine.returncode})"
 
     def refresh(self) -> int:
         """Answer the doorbell and index what was written; how many events came."""
@@ -119,6 +118,12 @@ class LiveSession:
         if self._closed:
             self.recording.settle()
         return self.recording.refresh()
+
+    def wait(self) -> None:
+        """Wait until the engine has ended, without looking at what it wrote: for recording without a screen."""
+        while not self._closed:
+            select.select([self._control], [], [])
+            self._answer_doorbell()
 
     def step_stage(self) -> str:
         return self._go_on(StepStage())
@@ -189,8 +194,7 @@ class LiveSession:
             self._answer_doorbell()
         if not self._closed:
             self._engine.send_signal(signal.SIGKILL)
-        self._engine.wait()
-        self._closed = True
+            self._over()
         self._control.close()
         if self.terminal_fd >= 0:
             os.close(self.terminal_fd)
@@ -234,8 +238,16 @@ class LiveSession:
             except ConnectionResetError:
                 rung = b""
             if not rung:
-                self._closed = True
-                self._engine.wait()
+                self._over()
+
+    def _over(self) -> None:
+        """The engine has ended: take its status and its last words."""
+        self._closed = True
+        self._engine.wait()
+        self._complaints.seek(0)
+        lines = self._complaints.read().decode("utf-8", "replace").strip().splitlines()
+        self._complaint = lines[-1] if lines else ""
+        self._complaints.close()
 
     def _drain_terminal(self) -> None:
         """Keep the container's last output from blocking its end."""

@@ -1,0 +1,73 @@
+"""From a command line to an engine that may be started: a stack planned, a recording's path, the stages to look for.
+
+What was prepared is taken down again when the block is left, however that happens; what a SIGKILL leaves is found by
+the next one that begins here.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tracer import cleanup
+from tracer.cli import CommandError
+from tracer.commands import Launch
+from tracer.lessons import FIRST, load_lesson
+from tracer.run_words import RunWords
+from tracer.stack import StackPlan, plan_stack
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything the engine needs to be told."""
+
+    plan: StackPlan
+    launch: Launch
+    recording: str
+    """Where the engine is to write."""
+
+
+@contextmanager
+def prepare(words: RunWords, *, hold: bool) -> Iterator[Prepared]:
+    """Clean up after the dead, plan a stack, and take it down in the end."""
+    lesson = load_lesson(words.options.get("--lesson", FIRST))
+    kept = words.options.get("--output", words.options.get("-o", ""))
+    if kept:
+        _check_writable(kept)
+    cleanup.cleanup_abandoned()
+    plan = plan_stack(**_seats(words))
+    try:
+        launch = Launch(
+            background=plan.background(),
+            foreground=plan.foreground(["run", *words.docker], os.getcwd()),
+            stages=lesson.stages,
+            lesson=lesson.id,
+            seats=plan.seats,
+            hold=hold,
+        )
+        yield Prepared(plan, launch, os.path.abspath(kept) if kept else f"{plan.registry}/recording.jsonl")
+    finally:
+        report = cleanup.cleanup_stack(plan)
+        if report.problems:
+            raise CommandError("; ".join(report.problems))
+
+
+def _seats(words: RunWords) -> dict[str, str]:
+    """Real parts by our options, or the runtime that docker's own --runtime names: the daemon has to know its path."""
+    seats = words.seats
+    if "runtime" not in seats and "client" not in seats:
+        from runtime.client.flags import parse
+        from runtime.client.run_flags import RUN_FLAGS
+
+        asked = parse(RUN_FLAGS, words.docker)[0].text("runtime")
+        if asked and asked != "glassbottom":
+            seats["runtime"] = asked
+    return seats
+
+
+def _check_writable(path: str) -> None:
+    try:
+        with open(path, "ab"):
+            pass
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {(error.strerror or '').lower()}") from error

@@ -1,0 +1,88 @@
+"""Take a command line of ``run`` or ``record`` apart: our own options, and docker's words, which are passed on.
+
+    glassbottom record -o FILE --client docker -- docker run -it --rm hostbox sh
+                       `------- ours -------'            `----- docker's ------'
+
+Ours come first and end at the first word that is none of them, so that docker's flags need not be known here. The
+client's own parser looks at docker's before anything is started.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tracer.cli import CommandError
+
+SEATS = {
+    "--client": "docker",
+    "--daemon": "dockerd",
+    "--containerd": "containerd",
+    "--shim": "runc",
+    "--runtime": "runc, crun",
+}
+"""Options that put a real part in a seat, with an example each."""
+
+SEATS_HELP = "\n".join(
+    f"  {name + ' NAME':<20} a real part for this seat: {example}" for name, example in SEATS.items()
+)
+
+
+@dataclass
+class RunWords:
+    """A command line, taken apart."""
+
+    options: dict[str, str] = field(default_factory=dict)
+    """Ours: option (with its dashes) -> value, empty for one without."""
+    docker: list[str] = field(default_factory=list)
+    """What comes after ``docker run``."""
+
+    @property
+    def seats(self) -> dict[str, str]:
+        """Seat -> real part, for plan_stack."""
+        return {name.removeprefix("--"): self.options[name] for name in SEATS if name in self.options}
+
+
+def take_apart(words: Sequence[str], with_value: Sequence[str], without: Sequence[str] = ("--help", "-h")) -> RunWords:
+    """Read our options off the front; what is left is docker's, less the words ``docker run``."""
+    taken, rest = RunWords(), list(words)
+    while rest:
+        name, equals, value = rest[0].partition("=")
+        if name in with_value:
+            rest.pop(0)
+            if not equals:
+                if not rest:
+                    raise CommandError(f"{name} needs a value", 2)
+                value = rest.pop(0)
+            taken.options[name] = value
+        elif rest[0] in without:
+            taken.options[rest.pop(0)] = ""
+        else:
+            break
+    if rest[:1] == ["--"]:
+        rest.pop(0)
+    for word in ("docker", "run"):
+        if rest[:1] == [word]:
+            rest.pop(0)
+    taken.docker = rest
+    return taken
+
+
+def refuse_what_docker_would(words: RunWords) -> int:
+    """Print docker's complaint about its words and answer its exit code; 0 where it has none.
+
+    Only where our client will run: a real docker knows flags that ours does not, and speaks for itself.
+    """
+    if "--client" in words.options:
+        return 0
+    from runtime.client.complaints import check_run_words
+
+    complaint = check_run_words(words.docker)
+    if complaint is None:
+        return 0
+    sys.stderr.write(f"{complaint.text}\n")
+    return complaint.exit_code
+
+
+def wants_docker_help(words: RunWords) -> bool:
+    """``glassbottom run --help``, wherever it stands before IMAGE."""
+    return "--help" in words.options or "-h" in words.options or words.docker[:1] == ["--help"]

@@ -1,0 +1,88 @@
+"""``glassbottom record``: a run without a screen, kept in a file."""
+
+import os
+import signal
+
+from tracer import privileges, procfs
+from tracer.cli import CommandError
+from tracer.run_words import SEATS, SEATS_HELP, RunWords, refuse_what_docker_would, take_apart, wants_docker_help
+
+HELP = f"""\
+usage: glassbottom record [-o FILE] [options] [--] [docker] run [docker run's flags] IMAGE [COMMAND...]
+
+Run a container on the built-in stack, straight through, and record every layer of it into one file.
+The container's output and exit code are passed on, so that a script cannot tell it from docker run.
+
+  glassbottom record -o run.jsonl -- docker run --rm hostbox echo hi
+  glassbottom replay run.jsonl
+  glassbottom report run.jsonl
+
+  -o, --output FILE    the recording (default: recording.jsonl)
+{SEATS_HELP}
+  --lesson NAME        the stages to look for (default: 010_docker_run)
+  --help               this
+"""
+
+OPTIONS = (*SEATS, "--lesson", "-o", "--output")
+_FORWARDED = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGWINCH,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+
+
+def main(argv: list[str]) -> int:
+    """Record straight through, and end as the client ended."""
+    words = take_apart(argv, OPTIONS)
+    if wants_docker_help(words) or not argv:
+        print(HELP, end="")
+        return 0 if argv else 2
+    refused = refuse_what_docker_would(words)
+    if refused or "--help" in words.docker:
+        return refused
+    _refuse_where_nothing_runs()
+    words.options.setdefault("-o", words.options.get("--output", "recording.jsonl"))
+    privileges.become_root_of_a_namespace()
+    return _record(words)
+
+
+def _record(words: RunWords) -> int:
+    from tracer.events import RecordingEnded
+    from tracer.launch import prepare
+    from tracer.session.live import LiveSession
+
+    with prepare(words, hold=False) as prepared:
+        foreground = list(prepared.launch.foreground.argv)
+
+        def forward(number: int, _: object) -> None:
+            """Pass a signal on to the client, which is in another session and would not get it."""
+            for pid in procfs.pids():
+                if procfs.argv(pid) == foreground:
+                    os.kill(pid, number)
+
+        for number in _FORWARDED:
+            signal.signal(number, forward)
+        session = LiveSession(prepared.recording, prepared.launch)
+        try:
+            session.wait()
+        finally:
+            session.quit()
+        recording = session.recording
+        recording.settle()
+        last = recording.event(len(recording) - 1) if len(recording) else None
+        if session.failure or not isinstance(last, RecordingEnded):
+            raise CommandError(session.failure or "the engine ended before the run did", 125)
+        return 125 if last.exit_code is None else last.exit_code
+
+
+def _refuse_where_nothing_runs() -> None:
+    from tracer.doctor import can_run_live
+
+    missing = can_run_live()
+    if missing:
+        why = "; ".join(f"{finding.detail}: {finding.help}" for finding in missing)
+        raise CommandError(f"nothing can be recorded here: {why}", 125)

@@ -1,0 +1,89 @@
+"""``glassbottom run``: the main job, live, on a screen."""
+
+import os
+import shutil
+import signal
+import sys
+
+from tracer import privileges
+from tracer.cli import CommandError
+from tracer.run_words import SEATS, SEATS_HELP, RunWords, refuse_what_docker_would, take_apart, wants_docker_help
+
+HELP = f"""\
+usage: glassbottom run [options] [docker run's flags] IMAGE [COMMAND...]
+
+Start a container on the built-in stack, held at every stage of its way from the keypress to execve.
+`hostbox` is an image built from this machine's own programs: nothing is downloaded.
+
+  glassbottom run -it hostbox sh                    a shell; Space goes on to the next stage, ? helps, q quits
+  glassbottom run --rm -m 64m hostbox echo hi       follow --memory down to the cgroup
+  glassbottom run --runtime runc -it hostbox sh     the real runc in the runtime's seat
+
+Options of our own come first, docker's flags after them:
+{SEATS_HELP}
+  --lesson NAME        the stages to hold at (default: 010_docker_run; `glassbottom lessons` lists them)
+  -o, --output FILE    keep the recording
+  --help               this
+
+docker's flags are those of `docker run`; `glassbottom run --rm --help` lists the ones our client has.
+Where nothing can be traced here, the reason is given and the lesson's recording is opened instead.
+"""
+
+OPTIONS = (*SEATS, "--lesson", "-o", "--output")
+
+
+def main(argv: list[str]) -> int:
+    """Start the stack and the engine first, and the screen while they come up."""
+    words = take_apart(argv, OPTIONS)
+    if wants_docker_help(words) or not argv:
+        print(HELP, end="")
+        return 0 if argv else 2
+    refused = refuse_what_docker_would(words)
+    if refused or "--help" in words.docker:
+        return refused
+    if not (os.isatty(0) and os.isatty(1)):
+        raise CommandError(
+            "run needs a terminal; `glassbottom record` does not, and its file can be replayed or reported"
+        )
+    why_not = _why_not_live()
+    if why_not:
+        return _replay_instead(words, why_not)
+    privileges.become_root_of_a_namespace()
+    return _run_live(words)
+
+
+def _run_live(words: RunWords) -> int:
+    from tracer.launch import prepare
+
+    def leave(number: int, _: object) -> None:
+        sys.exit(128 + number)  # through every `finally`: the stack is taken down
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGHUP, leave)
+    with prepare(words, hold=True) as prepared:
+        from tracer.session.live import LiveSession
+
+        size = shutil.get_terminal_size()
+        session = LiveSession(prepared.recording, prepared.launch, terminal_size=(size.lines, size.columns))
+        # Only now: importing the screen takes longer than starting the stack, and both happen at once this way.
+        from tracer.tui.app import run_live
+
+        return run_live(session)
+
+
+def _why_not_live() -> str:
+    from tracer.doctor import can_run_live
+
+    return " ".join(f"{finding.detail}; {finding.help}." for finding in can_run_live())
+
+
+def _replay_instead(words: RunWords, why_not: str) -> int:
+    from tracer.lessons import FIRST, load_lesson
+    from tracer.tui.app import run_replay
+
+    lesson = load_lesson(words.options.get("--lesson", FIRST))
+    if not lesson.recording:
+        raise CommandError(f"nothing can be run here: {why_not} Lesson {lesson.id} has no recording to show instead")
+    notice = f"this is a recording, because nothing can be run here: {why_not}"
+    print(f"glassbottom: {notice}", file=sys.stderr)
+    return run_replay(lesson.recording, notice=notice)
