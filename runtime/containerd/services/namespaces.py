@@ -43,7 +43,8 @@ class NamespacesService:
         if not self._metadata.insert(NAMESPACES, "", namespace.name, namespace.SerializeToString()):
             raise AlreadyExistsError(f'namespace "{namespace.name}"')
         created = events_pb2.NamespaceCreate(name=namespace.name, labels=namespace.labels)
-        self._exchange.publish(namespace.name, "/namespaces/create", created)
+        # In the namespace of the caller, as real containerd does (and in its own when it is deleted).
+        self._exchange.publish(call.namespace_header or namespace.name, "/namespaces/create", created)
         return namespaces_pb2.CreateNamespaceResponse(namespace=namespace)
 
     async def update(
@@ -62,7 +63,7 @@ class NamespacesService:
         identifiers.require_labels(namespace.labels)
         self._metadata.put(NAMESPACES, "", namespace.name, namespace.SerializeToString())
         updated = events_pb2.NamespaceUpdate(name=namespace.name, labels=namespace.labels)
-        self._exchange.publish(namespace.name, "/namespaces/update", updated)
+        self._exchange.publish(call.namespace_header or namespace.name, "/namespaces/update", updated)
         return namespaces_pb2.UpdateNamespaceResponse(namespace=namespace)
 
     async def delete(self, call: Call, request: namespaces_pb2.DeleteNamespaceRequest) -> Empty:

@@ -23,7 +23,7 @@ from google.protobuf.empty_pb2 import Empty
 from runtime.api.containerd import task_shim_pb2 as shim_api
 from runtime.api.containerd import tasks_pb2, types_pb2
 from runtime.api.containerd.process_pb2 import STOPPED, Process
-from runtime.containerd import clock, filters, identifiers
+from runtime.containerd import clock, filters, identifiers, log
 from runtime.containerd.errors import (
     AlreadyExistsError,
     ContainerdError,
@@ -32,7 +32,6 @@ from runtime.containerd.errors import (
     UnimplementedError,
 )
 from runtime.containerd.metadata import Metadata
-from runtime.containerd.metrics import cgroup_metrics
 from runtime.containerd.server import Call
 from runtime.containerd.services.containers import read_container
 from runtime.containerd.shim import Shim
@@ -167,12 +166,12 @@ class TasksService:
                 continue
             try:
                 answer = await _ask(task, "Stats", shim_api.StatsRequest(id=container_id))
-                data = answer.stats
             except NotFoundError:
-                continue
+                continue  # it ended while we asked the others
             except ContainerdError as error:
-                data = await _read_cgroup(task, error)
-            response.metrics.append(types_pb2.Metric(timestamp=clock.now(), id=container_id, data=data))
+                log.warn(f"collecting metrics for {container_id}: {error}")
+                continue
+            response.metrics.append(types_pb2.Metric(timestamp=clock.now(), id=container_id, data=answer.stats))
         return response
 
     async def wait(self, call: Call, request: tasks_pb2.WaitRequest) -> tasks_pb2.WaitResponse:
@@ -217,15 +216,6 @@ async def _process(task: Shim, exec_id: str) -> Process:
         exit_status=state.exit_status,
         exited_at=state.exited_at if state.HasField("exited_at") or state.status == STOPPED else clock.NEVER,
     )
-
-
-async def _read_cgroup(task: Shim, refusal: ContainerdError) -> Any:
-    """Read the counters of a task whose shim has none to give; if that fails too, the shim's refusal is the answer."""
-    connected = await _ask(task, "Connect", shim_api.ConnectRequest(id=task.bundle.id))
-    metrics = cgroup_metrics(connected.task_pid)
-    if metrics is None:
-        raise refusal
-    return metrics
 
 
 def _delete_response(process_id: str, deleted: shim_api.DeleteResponse) -> tasks_pb2.DeleteResponse:
