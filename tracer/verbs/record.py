@@ -23,6 +23,8 @@ The container's output and exit code are passed on, so that a script cannot tell
   --help               this
 """
 
+_TAIL_BYTES = 1 << 16
+
 OPTIONS = (*SEATS, "--lesson", "-o", "--output")
 _FORWARDED = (
     signal.SIGINT,
@@ -71,12 +73,23 @@ def _record(words: RunWords) -> int:
             session.wait()
         finally:
             session.quit()
-        recording = session.recording
-        recording.settle()
-        last = recording.event(len(recording) - 1) if len(recording) else None
-        if session.failure or not isinstance(last, RecordingEnded):
-            raise CommandError(session.failure or "the engine ended before the run did", 125)
-        return 125 if last.exit_code is None else last.exit_code
+        ended = _last_event(prepared.recording)
+        if not isinstance(ended, RecordingEnded):
+            raise CommandError("the engine ended before the run did", 125)
+        return 125 if ended.exit_code is None else ended.exit_code
+
+
+def _last_event(path: str) -> object:
+    """The last line of a recording, without reading the rest of it; None where there is none that is whole."""
+    from tracer.codec import RecordingError, decode_event
+
+    with open(path, "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
+        last = file.read().rpartition(b"\n")[0].rpartition(b"\n")[2]
+    try:
+        return decode_event(last.decode("utf-8", "replace"))
+    except RecordingError:
+        return None
 
 
 def _refuse_where_nothing_runs() -> None:
