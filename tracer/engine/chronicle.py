@@ -12,7 +12,7 @@ from typing import Protocol
 
 from tracer.engine.breakpoints import Breakpoints
 from tracer.engine.recorder import Recorder
-from tracer.events import Event, NoteMade, Scalar, StageEntered
+from tracer.events import Event, NoteMade, Scalar, StageEntered, SyscallExited
 
 
 class Decoder(Protocol):
@@ -98,7 +98,9 @@ class Chronicle:
         for derived in self._decoder.feed(sequence, event):
             place = self.recorder.write(derived)
             self._stages(place, derived)
-        self._stages(sequence, event)
+        # A call that only the decoder wants is no business of the matcher's; everything else is.
+        if not isinstance(event, SyscallExited) or event.number in self._matcher.exit_numbers:
+            self._stages(sequence, event)
 
     def _stages(self, sequence: int, event: Event) -> None:
         for entered in self._matcher.feed(sequence, event):
