@@ -45,13 +45,14 @@ def describe_end(process: Process) -> str:
     return "ended" if process.exit_code is None else f"exit {process.exit_code}"
 
 
-def tree_text(model: TraceModel, cursor: int) -> Iterator[str]:
-    """The tree at a moment, line by line."""
+def tree_text(model: TraceModel, cursor: int, *, drawn: bool = True) -> Iterator[str]:
+    """The tree at a moment, line by line; not drawn, only indented, for those who hear it."""
     for branch in model.processes.tree_at(cursor):
         process = branch.process
         inner = "".join(f"→{pid}" for pid in process.nspids_at(cursor)[1:])
         layer = process.layer_at(cursor) or "other"
-        line = f"{branch_lines(branch)}{process.pid}{inner} {layer} {short_command(process, cursor)}"
+        before = branch_lines(branch) if drawn else "  " * branch.depth
+        line = f"{before}{process.pid}{inner} {layer} {short_command(process, cursor)}"
         if (threads := process.threads_at(cursor)) > 1:
             line += f" [{threads} threads]"
         yield line if process.alive_at(cursor) else f"{line} [{describe_end(process)}]"

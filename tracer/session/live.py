@@ -107,8 +107,12 @@ class LiveSession:
 
     @property
     def failure(self) -> str:
-        if not self._closed or ("recording" in self.__dict__ and self.recording.complete):
+        if not self._closed:
             return ""
+        if "recording" in self.__dict__:
+            recording = self.recording
+            if recording.complete or recording.indexed_bytes < recording.size_bytes:
+                return ""  # it ended as it should, or it is not known yet how
         complaint = self._complaint.removeprefix("glassbottom engine: ")
         return complaint or f"the engine ended early (status {self._engine.returncode})"
 

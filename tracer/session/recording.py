@@ -10,7 +10,6 @@ that a cursor can move by stage without decoding anything.
 Left out on purpose: writing. Only the engine writes recordings.
 """
 
-import gzip
 import os
 import re
 import tempfile
@@ -19,6 +18,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import BinaryIO
 
 from tracer.codec import RecordingError, decode_event, decode_header
 from tracer.events import Event, RecordingHeader
@@ -129,19 +129,13 @@ class Recording:
             raise RecordingError(f"{path}: {(error.strerror or str(error)).lower()}") from error
         if os.pread(fd, 2, 0) != b"\x1f\x8b":
             return fd
-        with os.fdopen(fd, "rb") as packed:
-            return self._unpack(packed)
-
-    def _unpack(self, packed: "os.PathLike[str] | object") -> int:
-        """Unpack into a file without a name: seeking in gzip would mean unpacking again from the start each time."""
-        with tempfile.TemporaryFile(prefix="glassbottom-") as plain, gzip.GzipFile(fileobj=packed) as source:  # type: ignore[call-overload]
+        with os.fdopen(fd, "rb") as packed, tempfile.TemporaryFile(prefix="glassbottom-") as plain:
+            # Into a file without a name: seeking in gzip would mean unpacking from the start each time.
             try:
-                while block := source.read(1 << 20):
+                for block in _unpacked(packed):
                     plain.write(block)
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                self.damage = (
-                    f"the compressed recording is damaged ({str(error).lower()}); what came before it is shown"
-                )
+            except (EOFError, zlib.error) as error:
+                self.damage = f"the compressed recording is damaged ({str(error).lower()}); what came before is shown"
             plain.flush()
             return os.dup(plain.fileno())
 
@@ -159,3 +153,15 @@ class Recording:
         if half_line:
             return f"the recording is truncated: line {line} is cut short; the {len(self):,} events before it are shown"
         return f"the recording is truncated: it stops after line {line - 1} without its last event"
+
+
+def _unpacked(packed: BinaryIO) -> Iterator[bytes]:
+    """What a gzip file holds, as far as it goes: GzipFile would keep the last part of a truncated one to itself."""
+    unpacker = zlib.decompressobj(wbits=31)
+    while chunk := packed.read(1 << 18):
+        yield unpacker.decompress(chunk)
+        while unpacker.eof and unpacker.unused_data:  # several members, one after another (RFC 1952 section 2.2)
+            rest, unpacker = unpacker.unused_data, zlib.decompressobj(wbits=31)
+            yield unpacker.decompress(rest)
+    if not unpacker.eof:
+        raise EOFError("it ends in the middle")

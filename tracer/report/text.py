@@ -1,0 +1,235 @@
+"""A recording as linear text, for people and screen readers, and as JSON for programs.
+
+Stage by stage: what it is about, and then, in the order in which it happened, every message, action, containerd event
+and process, one sentence each; calls are counted, not listed. Nothing depends on columns, colour or box drawing. Both
+forms are made while the recording is read, and hold nothing of its size.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from tracer.codec import RecordingError
+from tracer.events import (
+    ActionSeen,
+    Event,
+    MessageSeen,
+    NoteMade,
+    ProcessExecuted,
+    ProcessExited,
+    ProcessForked,
+    RecordingEnded,
+    StageEntered,
+)
+from tracer.model import Process, TraceModel
+from tracer.model.conversation import CONTAINERD_EVENT, STDIO
+from tracer.report.process_tree import describe_end, short_command, tree_text
+from tracer.session.recording import Recording
+
+_SIDES = {"sent": "sends", "received": "receives"}
+
+
+def text_report(recording: Recording) -> Iterator[str]:
+    """The report's lines, without line ends."""
+    model = TraceModel(recording.header)
+    header = recording.header
+    yield f"{' '.join(header.command)}"
+    yield f"Recorded {header.created} on Linux {header.kernel}, {header.architecture}."
+    yield "Times under a tracer are distorted, and are left out."
+    yield from _story(recording, model)
+    yield from _ending(recording, model)
+
+
+def json_report(recording: Recording) -> Iterator[str]:
+    """One JSON object, in pieces: stages, processes, messages, events, calls."""
+    model = TraceModel(recording.header)
+    events: list[dict[str, object]] = []
+    messages: list[dict[str, object]] = []
+    for sequence, event in _followed(recording, model):
+        if isinstance(event, MessageSeen):
+            plain = _message_json(model, sequence, event)
+            (events if event.protocol == CONTAINERD_EVENT else messages).append(plain)
+    last = model.applied - 1
+    whole = {
+        "command": list(recording.header.command),
+        "damage": recording.damage,
+        "stages": [_stage_json(model, name, table) for name, table in model.stage_table.items()],
+        "processes": [_process_json(process, last) for process in model.processes.all],
+        "messages": messages,
+        "events": events,
+        "calls": _calls_json(model),
+    }
+    yield from json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(whole)
+
+
+def _followed(recording: Recording, model: TraceModel) -> Iterator[tuple[int, Event]]:
+    """Read the recording into the model; every event that is not a call, once it has been taken in."""
+    while recording.refresh():
+        while model.applied < len(recording):
+            for line in recording.lines(model.applied, min(model.applied + 1000, len(recording))):
+                sequence = model.applied
+                try:
+                    model.apply_line(line)
+                    if not line.startswith((b'["exit",', b'["enter",')):
+                        yield sequence, recording.event(sequence)
+                except RecordingError as error:
+                    recording.damage = str(error)
+                    return
+
+
+def _story(recording: Recording, model: TraceModel) -> Iterator[str]:
+    calls: Counter[str] = Counter()
+    counted = 0
+    yield ""
+    yield "Before the story: containerd and the daemon are started."
+    for sequence, event in _followed(recording, model):
+        for call in model.calls[counted:]:
+            process = model.process_of(call)
+            calls[(process and process.layer_at(call)) or "other"] += 1
+        counted = len(model.calls)
+        if isinstance(event, StageEntered):
+            yield from _counts(calls)
+            calls.clear()
+            yield from _stage_heading(model, event)
+        elif model.stages or isinstance(event, NoteMade):
+            yield from _sentence(model, sequence, event)
+    yield from _counts(calls)
+
+
+def _stage_heading(model: TraceModel, event: StageEntered) -> Iterator[str]:
+    table = model.stage_table.get(event.stage, {})
+    number = list(model.stage_table).index(event.stage) + 1 if table else len(model.stages)
+    yield ""
+    yield f"Stage {number} of {len(model.stage_table)}. {table.get('layer', '')}: {table.get('title', event.stage)}."
+    if about := str(table.get("about", "")).strip():
+        yield about
+    if source := table.get("source"):
+        yield f"Source: {source}"
+
+
+def _counts(calls: Counter[str]) -> Iterator[str]:
+    if calls:
+        each = ", ".join(f"{layer} {count:,}" for layer, count in calls.most_common())
+        yield f"  {calls.total():,} system calls until here: {each}."
+
+
+def _sentence(model: TraceModel, sequence: int, event: Event) -> Iterator[str]:
+    who = _who(model, sequence)
+    if isinstance(event, MessageSeen) and event.protocol == STDIO:
+        yield f"  {who} {_SIDES[event.side]} output: {event.body.rstrip()!r}."
+    elif isinstance(event, MessageSeen):
+        kind = "containerd event" if event.protocol == CONTAINERD_EVENT else f"{event.protocol} {event.direction}"
+        yield f"  {who} {_SIDES[event.side]} {kind}: {event.title}."
+    elif isinstance(event, ActionSeen):
+        fields = ", ".join(f"{name} {value}" for name, value in event.fields.items())
+        yield f"  {who}: {event.action}{' (' + fields + ')' if fields else ''}."
+    elif isinstance(event, ProcessForked) and event.tid == event.pid:
+        process = model.process_of(sequence)
+        parent = model.processes.all[process.parent] if process and process.parent < len(model.processes.all) else None
+        maker = f"{parent.layer_at(sequence) or 'process'} {parent.pid}" if parent else "the tracer"
+        inner = "".join(f", {pid} inside its pid namespace" for pid in event.nspids[1:])
+        yield f"  {maker} makes process {event.pid}{inner}."
+    elif isinstance(event, ProcessExecuted):
+        yield f"  {who} now runs: {' '.join(event.argv)}."
+    elif isinstance(event, ProcessExited) and event.tid == event.pid:
+        process = model.process_of(sequence)
+        yield f"  {who} ends: {describe_end(process) if process else 'ended'}."
+    elif isinstance(event, NoteMade):
+        yield f"  Note, {event.topic}: {event.text}"
+
+
+def _who(model: TraceModel, sequence: int) -> str:
+    process = model.process_of(sequence)
+    return "somebody" if process is None else f"{process.layer_at(sequence) or 'process'} {process.pid}"
+
+
+def _ending(recording: Recording, model: TraceModel) -> Iterator[str]:
+    missing = set(model.stage_table) - {stage.stage for stage in model.stages}
+    if missing:
+        yield ""
+        yield "Not observed in this run:"
+        for name, table in model.stage_table.items():
+            if name in missing:
+                yield f"  {table.get('layer', '')}: {table.get('title', name)}."
+    yield ""
+    yield "Processes, each under the one that made it:"
+    for line in tree_text(model, model.applied - 1, drawn=False):
+        yield f"  {line}"
+    yield ""
+    yield "System calls by name: " + ", ".join(f"{name} {count:,}" for name, count in _tally(model).most_common()) + "."
+    yield f"In all {len(model.calls):,} calls in {model.applied:,} events."
+    if recording.damage:
+        yield f"Attention: {recording.damage}."
+    elif isinstance(model.ended, RecordingEnded):
+        code = model.ended.exit_code
+        yield f"The run ended: {model.ended.reason}" + (f", exit code {code}." if code is not None else ".")
+
+
+def _tally(model: TraceModel) -> Counter[str]:
+    numbers = Counter(model.numbers[call] for call in model.calls)
+    names = {number: signature.name for number, signature in model.header.syscalls.items()}
+    return Counter({names.get(number, f"syscall_{number}"): count for number, count in numbers.items()})
+
+
+def _stage_json(model: TraceModel, name: str, table: Mapping[str, object]) -> dict[str, object]:
+    seen = next((stage for stage in model.stages if stage.stage == name), None)
+    process = model.process_of(seen.sequence) if seen else None
+    return {
+        "id": name,
+        "layer": table.get("layer"),
+        "title": table.get("title"),
+        "about": table.get("about"),
+        "source": table.get("source"),
+        "observed": seen is not None,
+        "sequence": seen.sequence if seen else None,
+        "evidence": seen.evidence if seen else None,
+        "pid": process.pid if process else None,
+    }
+
+
+def _process_json(process: Process, last: int) -> dict[str, object]:
+    return {
+        "index": process.index,
+        "pid": process.pid,
+        "nspids": list(process.nspids_at(last)),
+        "start_time": process.start_time,
+        "parent": process.parent if process.parent != 0xFFFFFFFF else None,
+        "layer": process.layer_at(last),
+        "command": short_command(process, last),
+        "executions": [
+            {"sequence": one.sequence, "path": one.path, "argv": list(one.argv)} for one in process.executions
+        ],
+        "threads": len(process.threads) + 1,
+        "calls": len(process.calls),
+        "born": process.born,
+        "ended": process.ended if process.ended >= 0 else None,
+        "exit_code": process.exit_code,
+        "signal": process.signal,
+    }
+
+
+def _message_json(model: TraceModel, sequence: int, event: MessageSeen) -> dict[str, object]:
+    process = model.process_of(sequence)
+    return {
+        "sequence": sequence,
+        "layer": process.layer_at(sequence) if process else None,
+        "pid": event.pid,
+        "connection": event.connection,
+        "protocol": event.protocol,
+        "direction": event.direction,
+        "side": event.side,
+        "title": event.title,
+        "fields": dict(event.fields),
+        "body": event.body,
+        "calls": list(event.calls),
+    }
+
+
+def _calls_json(model: TraceModel) -> dict[str, object]:
+    layers: Counter[str] = Counter()
+    for process in model.processes.all:
+        layers[process.layer_at(model.applied) or "other"] += len(process.calls)
+    return {"total": len(model.calls), "by_name": dict(_tally(model).most_common()), "by_layer": dict(layers)}
+
+
+__all__ = ["json_report", "text_report"]
