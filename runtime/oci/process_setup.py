@@ -144,8 +144,10 @@ def _set_groups(groups: list[int]) -> None:
     except PermissionError:
         with open("/proc/self/setgroups") as file:
             denied = file.read().strip() == "deny"
-        if groups or not denied:
-            raise OCIError("process.user.additionalGids: setgroups is denied in this user namespace") from None
+        # Denied for good where only one id is mapped (user_namespaces(7)): the process keeps no group but its own, as
+        # with runc. Any other refusal is a mistake in the configuration.
+        if not denied:
+            raise OCIError("process.user.additionalGids: setgroups is not permitted") from None
 
 
 def _own_standard_streams(uid: int) -> None:
