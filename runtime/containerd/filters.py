@@ -6,7 +6,7 @@ Real counterpart: containerd `filters/parser.go` and `filters/scanner.go`.
     selector  = fieldpath [operator value]        without an operator: the field is present
     fieldpath = field ("." field)*                a field is a word or a quoted string: labels."a.b"
     operator  = "==" | "!=" | "~="                equal, not equal, regular expression
-    value     = word | "quoted" | /regex/ | |regex|
+    value     = word | "quoted", and after ~= also /regex/ | |regex|
 
 Left out on purpose: Go's RE2 (Python's `re` stands in, which knows more) and Go's octal escapes in quoted strings.
 """
@@ -22,11 +22,9 @@ from runtime.containerd.errors import InvalidArgumentError
 FieldReader = Callable[[Sequence[str]], str | None]
 """Gives the text of a field path of some object; None where the object has no such field, or an empty one."""
 
-_TOKEN = re.compile(
-    r"\s*(?:(?P<quoted>\"(?:[^\"\\]|\\.)*\")|(?P<word>[A-Za-z0-9_\-+@:/*]+)|(?P<operator>[=!~<>]+)|(?P<mark>[.,]))"
-)
+_TOKEN = re.compile(r"\s*(?:(?P<quoted>\"(?:[^\"\\]|\\.)*\")|(?P<word>\w+)|(?P<operator>[=!~<>]+)|(?P<mark>[.,]))")
 _VALUE = re.compile(
-    r"\s*(?:(?P<quoted>\"(?:[^\"\\]|\\.)*\")|(?P<slashed>/(?:[^/\\]|\\.)*/)|(?P<barred>\|(?:[^|\\]|\\.)*\|)|(?P<word>[^\s,\"]+))"
+    r"\s*(?:(?P<quoted>\"(?:[^\"\\]|\\.)*\")|(?P<regex>/(?:[^/\\]|\\.)*/|\|(?:[^|\\]|\\.)*\|)|(?P<word>[^\s,\"/|][^\s,\"]*))"
 )
 
 
@@ -101,8 +99,10 @@ def _selector(text: str, position: int) -> tuple[Selector, int]:
     value = _VALUE.match(text, position)
     if value is None:
         raise _fault(text, position, "expected value or quoted")
-    quoted = value["quoted"] or value["slashed"] or value["barred"]
-    word = _unquote(quoted) if quoted and (operator == "~=" or value["quoted"]) else value.group().strip()
+    if value["regex"] and operator != "~=":
+        raise _fault(text, position, "invalid quote encountered")
+    quoted = value["quoted"] or value["regex"]
+    word = _unquote(quoted) if quoted else value["word"]
     if operator == "~=":
         try:
             re.compile(word)
