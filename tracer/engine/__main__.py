@@ -97,14 +97,17 @@ def _record(launch: Launch, options: argparse.Namespace, control: Control | None
 
 
 def _decoders(launch: Launch, signatures: dict[int, SyscallSignature]) -> tuple[Decoder, StageMatcher]:
-    """What makes messages, actions and stages of the calls. Raises StageError where a stage is not well formed."""
+    """What makes messages, actions and stages of the calls. Raises RecordingError where a stage is wrong."""
     # Imported here: a recording of plain calls does without them, and starts 50 ms earlier.
     from tracer.decode.pipeline import Pipeline
     from tracer.stages.matcher import Matcher
-    from tracer.stages.pattern import parse_stages
+    from tracer.stages.pattern import StageError, parse_stages
 
     names = {number: signature.name for number, signature in signatures.items()}
-    return Pipeline(names), Matcher(parse_stages(launch.stages), names)
+    try:
+        return Pipeline(names), Matcher(parse_stages(launch.stages), names)
+    except StageError as error:
+        raise RecordingError(str(error)) from error
 
 
 def _listen(loop: Loop, control: Control | None, *, in_own_terminal: bool) -> None:
@@ -117,6 +120,7 @@ def _listen(loop: Loop, control: Control | None, *, in_own_terminal: bool) -> No
     signal.signal(signal.SIGQUIT, signal.SIG_IGN)
     if control is not None:
         control.watch()
+        loop.notice(signal.SIGIO)  # commands that came together with the first raise no signal any more
 
 
 def _header(

@@ -1,0 +1,266 @@
+"""While held, nobody is resumed; every command does what `tracer/commands.py` says."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engine.conftest import TRACEES, Session, program
+from tracer.commands import ArmBreakpoint, Interrupt, Launch, Quit, Resume, StepEvent, StepStage
+from tracer.events import (
+    ActionSeen,
+    HoldReleased,
+    MessageSeen,
+    NoteMade,
+    ProcessExecuted,
+    ProcessExited,
+    ProcessForked,
+    RecordingEnded,
+    StageEntered,
+    StopReached,
+    SyscallEntered,
+)
+
+Start = Callable[..., Session]
+PYTHON = (sys.executable, "-I", "-S")
+STAGES = tuple(
+    {
+        "id": name,
+        "layer": "client",
+        "title": name,
+        "about": name,
+        "source": "tests/engine/test_holds.py:STAGES",
+        "stop": stop,
+        "on": {"call": call},
+    }
+    for name, call, stop in (("changes-folder", "chdir", "exit"), ("makes-folder", "mkdir", "entry"))
+)
+
+
+def state(pid: int) -> str:
+    """The letter that /proc gives for a process's state."""
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0]
+
+
+@pytest.fixture
+def staged(tmp_path: Path) -> Iterator[Callable[[bool], Session]]:
+    """A shell in the client's seat that changes its folder, makes another, and ends."""
+    sessions: list[Session] = []
+
+    def start(hold: bool) -> Session:
+        client = tmp_path / "docker"
+        client.symlink_to("/bin/sh")
+        argv = (str(client), "-c", f"cd {tmp_path}; mkdir {tmp_path}/made")
+        launch = Launch((), program(*argv), STAGES, "", {}, hold)
+        sessions.append(Session(tmp_path, launch))
+        return sessions[-1]
+
+    yield start
+    for session in sessions:
+        session.close()
+
+
+def test_a_blocked_call_is_recorded_when_all_is_quiet(session: Start, tmp_path: Path) -> None:
+    """Nobody has to ask: silence itself shows who waits where."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = session([*PYTHON, str(TRACEES / "blocked_reader.py"), str(fifo)])
+
+    place = reader.wait_for(
+        lambda event: isinstance(event, SyscallEntered) and event.data.get("1") == str(fifo).encode()
+    )
+    with open(fifo, "wb") as file:
+        file.write(b"g")
+
+    assert reader.finish() == 0
+    assert isinstance(reader.events[place], SyscallEntered)
+    assert isinstance(reader.events[-1], RecordingEnded)
+
+
+def test_interrupt_holds_and_resume_releases(session: Start) -> None:
+    """A process that computes is stopped, stays stopped, and runs again."""
+    spinner = session([*PYTHON, str(TRACEES / "spinner.py")])
+    pid = _launched(spinner)
+    spinner.wait_for_kind(ProcessExecuted)
+
+    spinner.send(Interrupt())
+    stop = spinner.wait_for_kind(StopReached)
+    _until(lambda: state(pid) == "t")
+    spinner.send(Resume())
+    spinner.wait_for_kind(HoldReleased, stop)
+    _until(lambda: state(pid) == "R")
+
+    assert spinner.events[stop].reason == "interrupt"  # type: ignore[union-attr]
+    spinner.send(Quit())
+    spinner.finish()
+    end = spinner.events[-1]
+    assert isinstance(end, RecordingEnded)
+    assert (end.exit_code, end.reason) == (128 + signal.SIGKILL, "quit")
+
+
+def test_nothing_is_recorded_during_a_hold(session: Start) -> None:
+    """A signal that comes meanwhile is delivered and recorded after the release."""
+    spinner = session([*PYTHON, str(TRACEES / "spinner.py")])
+    pid = _launched(spinner)
+    spinner.wait_for_kind(ProcessExecuted)
+    spinner.send(Interrupt())
+    stop = spinner.wait_for_kind(StopReached)
+
+    _until(lambda: state(pid) == "t")
+    os.kill(pid, signal.SIGTERM)
+    spinner.send(Resume())
+    gone = spinner.wait_for_kind(ProcessExited, stop)
+
+    kinds = [type(event) for event in spinner.events[stop + 1 : gone]]
+    assert kinds[0] is HoldReleased
+    assert spinner.events[gone].signal == signal.SIGTERM  # type: ignore[union-attr]
+    assert spinner.finish() == 128 + signal.SIGTERM
+
+
+def test_step_event_goes_one_event_at_a_time(session: Start) -> None:
+    """Each step records one call or process event, and holds again."""
+    stepped = session(["/bin/true"])
+    stepped.send(StepEvent())
+    stop = stepped.wait_for_kind(StopReached)
+
+    for _ in range(5):
+        stepped.send(StepEvent())
+        released = stepped.wait_for_kind(HoldReleased, stop)
+        following = stepped.wait_for_kind(StopReached, released)
+        between = [
+            event
+            for event in stepped.events[released + 1 : following]
+            if not isinstance(event, ActionSeen | MessageSeen)
+        ]
+        assert len(between) == 1
+        stop = following
+
+    stepped.send(Resume())
+    assert stepped.finish() == 0
+
+
+def test_stages_hold_before_and_after_their_calls(staged: Callable[[bool], Session], tmp_path: Path) -> None:
+    """A stage with stop = exit holds once the call has happened, one with stop = entry before."""
+    story = staged(True)
+
+    stop = story.wait_for_kind(StopReached)
+    assert story.events[stop].stage == "changes-folder"  # type: ignore[union-attr]
+    story.send(StepStage())
+    stop = story.wait_for_kind(StopReached, stop + 1)
+    assert story.events[stop].stage == "makes-folder"  # type: ignore[union-attr]
+    assert not (tmp_path / "made").exists()
+    story.send(Resume())
+
+    assert story.finish() == 0
+    assert (tmp_path / "made").exists()
+    entered = [event for event in story.events if isinstance(event, StageEntered)]
+    assert [event.stage for event in entered] == ["changes-folder", "makes-folder"]
+    assert all(event.evidence < story.events.index(event) for event in entered)
+
+
+def test_without_hold_stages_are_recorded_and_run_through(staged: Callable[[bool], Session]) -> None:
+    """`record` stops nowhere."""
+    story = staged(False)
+
+    assert story.finish() == 0
+    assert [event.stage for event in story.events if isinstance(event, StageEntered)] == [
+        "changes-folder",
+        "makes-folder",
+    ]
+    assert not [event for event in story.events if isinstance(event, StopReached)]
+
+
+def test_a_disarmed_breakpoint_does_not_hold(staged: Callable[[bool], Session]) -> None:
+    """The other one still does."""
+    story = staged(True)
+    story.wait_for_kind(StopReached)
+    story.send(ArmBreakpoint("makes-folder", armed=False))
+    story.send(Resume())
+
+    assert story.finish() == 0
+    assert len([event for event in story.events if isinstance(event, StopReached)]) == 1
+
+
+def test_background_programs_listen_before_the_story_begins(session: Start, tmp_path: Path) -> None:
+    """Start-up is recorded; then a note, then the foreground; at the end SIGTERM, and their exit."""
+    path = str(tmp_path / "background.sock")
+    listener = program(*PYTHON, str(TRACEES / "listener.py"), path, listens_on=path, label="listener")
+    run = session(["/bin/true"], background=[listener])
+
+    assert run.finish() == 0
+
+    notes = [event.topic for event in run.events if isinstance(event, NoteMade)]
+    launched = [event for event in run.events if isinstance(event, ProcessForked) and event.how == "launched"]
+    ready = next(e for e, event in enumerate(run.events) if isinstance(event, NoteMade) and event.topic == "ready")
+    exits = {event.tid: event.exit_code for event in run.events if isinstance(event, ProcessExited)}
+    assert notes == ["background-started", "listening", "ready", "background-gone"]
+    assert run.events.index(launched[0]) < ready < run.events.index(launched[1])
+    assert exits[launched[0].tid] == 0
+    assert not os.path.exists(path)
+    assert (tmp_path / "session.jsonl.listener.log").read_text() == "listening\n"
+
+
+def test_a_background_program_that_fails_ends_the_story(session: Start) -> None:
+    """The foreground never starts, and the reason says why."""
+    failing = program("/bin/false", listens_on="/nowhere", label="daemon")
+    run = session(["/bin/true"], background=[failing])
+
+    run.finish()
+
+    end = run.events[-1]
+    assert isinstance(end, RecordingEnded)
+    assert end.exit_code is None
+    assert end.reason == "daemon ended with exit code 1 before it was ready"
+
+
+def test_the_terminal_becomes_the_programs_own(session: Start) -> None:
+    """It is the controlling terminal of a new session, whose output comes out at the other end."""
+    master, slave = os.openpty()
+    run = session(["sh", "-c", "tty; ps -o tty= -p $$"], terminal=slave)
+    os.close(slave)
+
+    assert run.finish() == 0
+    shown = os.read(master, 4096).decode().split()
+    os.close(master)
+    assert shown[0].startswith("/dev/pts/")
+    assert shown[1] == shown[0].removeprefix("/dev/")
+
+
+@pytest.mark.parametrize("how", ["session", "engine", "quit", "terminated"])
+def test_nothing_outlives_session_or_engine(session: Start, how: str, tmp_path: Path) -> None:
+    """A dead TUI, a killed engine, Quit, SIGTERM: the traced programs are gone."""
+    path = str(tmp_path / "background.sock")
+    listener = program(*PYTHON, str(TRACEES / "listener.py"), path, listens_on=path, label="listener")
+    run = session([*PYTHON, str(TRACEES / "spinner.py")], background=[listener], hold=True)
+    run.wait_for(lambda event: isinstance(event, ProcessExecuted) and "spinner" in " ".join(event.argv))
+    pids = [event.pid for event in run.events if isinstance(event, ProcessForked) and event.how == "launched"]
+    if how == "session":
+        run.socket.shutdown(2)
+    elif how == "quit":
+        run.send(Quit())
+    else:
+        run.engine.send_signal(signal.SIGKILL if how == "engine" else signal.SIGTERM)
+
+    run.engine.wait(20)
+    assert len(pids) == 2
+    _until(lambda: not any(os.path.exists(f"/proc/{pid}") and state(pid) != "Z" for pid in pids))
+
+
+def _launched(session: Session) -> int:
+    place = session.wait_for_kind(ProcessForked)
+    event = session.events[place]
+    assert isinstance(event, ProcessForked)
+    return event.pid
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    """A process's state changes without telling us: look again, for a bounded time."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

@@ -1,0 +1,14 @@
+"""A background program: listens on a socket, and ends at SIGTERM with exit code 0."""
+
+import os
+import signal
+import socket
+import sys
+
+server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+server.bind(sys.argv[1])
+signal.signal(signal.SIGTERM, lambda *_: (os.unlink(sys.argv[1]), os._exit(0)))
+server.listen()
+print("listening", flush=True)
+while True:
+    signal.pause()
