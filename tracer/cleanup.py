@@ -10,9 +10,6 @@ anything started, and a normal quit, ``glassbottom cleanup`` and the next start 
     4. cgroups        children before parents, and only when nobody is in them
     5. links          the bridge, and the host's ends of veth pairs on it
     6. files          last: they are how 1-5 were found
-
-A process belongs to a stack when it is in a cgroup under the stack's parent; or is one of the stack's programs, by a
-command line that names the stack's root; or has a root directory inside the stack's; or descends from one of these.
 """
 
 import ctypes
@@ -20,11 +17,12 @@ import os
 import select
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tracer import procfs
-from tracer.stack import PARTS, STACK_FILE, StackPlan, base_folder, fallback_folder, owner_lives, registered
+from tracer.leftovers import cgroup_folders, inside, links_of, processes_of
+from tracer.stack import PARTS, StackPlan, base_folder, fallback_folder, owner_lives, registered
 
 _MNT_DETACH = 2
 _ROUNDS = 50
@@ -83,71 +81,20 @@ def cleanup_abandoned(*, also_alive: bool = False) -> list[Report]:
     return reports
 
 
-def processes_of(plan: StackPlan) -> list[int]:
-    """Everybody who belongs to the stack now, save this process and its parents."""
-    ours = _ancestors()
-    namespace = procfs.mount_namespace()
-    everybody = [pid for pid in procfs.pids() if pid not in ours and procfs.state(pid) not in ("", "Z", "X")]
-    found = {pid for pid in everybody if _belongs(pid, plan, namespace)}
-    parents = {pid: procfs.parent(pid) for pid in everybody}
-    size = -1
-    while size != len(found):
-        size = len(found)
-        found |= {pid for pid, parent in parents.items() if parent in found}
-    return sorted(found)
+def kill_abandoned(*, also_alive: bool = False) -> None:
+    """Kill what is left of stacks without an owner, and no more than that: for an ordinary user, before `rootless`.
 
-
-def _belongs(pid: int, plan: StackPlan, own_namespace: str) -> bool:
-    component = plan.cgroup_parent.strip("/")
-    if any(component in path.split("/") for path in procfs.cgroups(pid)):
-        return True
-    words = procfs.argv(pid)
-    if _is_stack_program(words) and any(_names(word, plan.root) for word in words):
-        return True
-    namespace = procfs.mount_namespace(pid)
-    if not namespace or namespace == own_namespace:
-        return False
-    inner_root = _within_filesystem(plan.root)
-    # A container that lost its shim, where no cgroup could be made: its root is a folder of the stack's.
-    return any(
-        mount.point == "/" and (_inside(mount.root, inner_root) or f"={plan.root}/" in mount.options)
-        for mount in procfs.mounts(pid)
-    )
-
-
-def _is_stack_program(words: list[str]) -> bool:
-    """Whether an argv is of a program that a stack is made of; an editor on one of its files is not."""
-    if any(word.startswith("runtime.") for word in words[1:4]):
-        return True
-    names = {os.path.basename(word) for word in words[:2]}
-    known = {"containerd", "dockerd", "runc", "crun", "glassbottom-oci", "docker-init"}
-    return bool(names & known) or any(name.startswith("containerd-shim") for name in names)
-
-
-def _inside(path: str, root: str) -> bool:
-    """Whether a path is the stack's root or something in it."""
-    return path == root or path.startswith(f"{root}/")
-
-
-def _names(word: str, root: str) -> bool:
-    """Whether a word of a command line names something in the root: ``PATH``, ``--flag=PATH`` or ``unix://PATH``."""
-    return _inside(word.rpartition("=")[2].removeprefix("unix://"), root)
-
-
-def _within_filesystem(path: str) -> str:
-    """The path as its own filesystem knows it, which is how mountinfo names the root of a bind mount."""
-    for mount in reversed(procfs.mounts()):
-        if mount.point == "/" or _inside(path, mount.point):
-            return mount.root.rstrip("/") + path[len(mount.point.rstrip("/")) :]
-    return path
-
-
-def _ancestors() -> set[int]:
-    found, pid = set(), os.getpid()
-    while pid > 0 and pid not in found:
-        found.add(pid)
-        pid = procfs.parent(pid)
-    return found
+    Who made a user namespace may do everything to those in it, but only from outside: capabilities(7). From inside
+    another one, where the files can then be removed, their processes belong to strangers.
+    """
+    if os.geteuid() == 0:
+        return
+    for plan in registered():
+        alive = owner_lives(plan)
+        if alive and also_alive:
+            _kill_owner(plan)
+        if not alive or also_alive:
+            _kill_all(plan, Report(plan.id))
 
 
 def _kill_all(plan: StackPlan, report: Report) -> None:
@@ -202,7 +149,7 @@ def _kill_owner(plan: StackPlan) -> None:
 
 def _unmount_all(plan: StackPlan, report: Report) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    points = [mount.point for mount in procfs.mounts() if _inside(mount.point, plan.root)]
+    points = [mount.point for mount in procfs.mounts() if inside(mount.point, plan.root)]
     for point in reversed(points):
         # Lazily only where an orderly unmount is refused: a lazy one is not over when it returns.
         if libc.umount2(os.fsencode(point), 0) == 0 or libc.umount2(os.fsencode(point), _MNT_DETACH) == 0:
@@ -211,26 +158,8 @@ def _unmount_all(plan: StackPlan, report: Report) -> None:
             report.problems.append(f"cannot unmount {point}: {os.strerror(ctypes.get_errno()).lower()}")
 
 
-def _cgroup_folders(plan: StackPlan) -> Iterator[str]:
-    """The stack's cgroup in every hierarchy: below the hierarchy's root, or below any cgroup that we are in."""
-    name = plan.cgroup_parent.strip("/")
-    own = {path.rstrip("/") for path in procfs.cgroups(os.getpid())}
-    prefixes = {""} | {prefix for path in own for prefix in _prefixes(path)}
-    for mount in procfs.mounts():
-        if mount.kind in {"cgroup", "cgroup2"}:
-            for prefix in sorted(prefixes):
-                folder = f"{mount.point}{prefix}/{name}"
-                if os.path.isdir(folder):
-                    yield folder
-
-
-def _prefixes(path: str) -> list[str]:
-    parts = path.split("/")[1:]
-    return ["/" + "/".join(parts[: count + 1]) for count in range(len(parts))]
-
-
 def _thaw(plan: StackPlan) -> None:
-    for folder in _cgroup_folders(plan):
+    for folder in cgroup_folders(plan):
         for inner, _, files in os.walk(folder):
             for name, word in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
                 if name in files:
@@ -242,7 +171,7 @@ def _thaw(plan: StackPlan) -> None:
 
 
 def _remove_cgroups(plan: StackPlan, report: Report) -> None:
-    for folder in list(_cgroup_folders(plan)):
+    for folder in list(cgroup_folders(plan)):
         for inner, _, _ in os.walk(folder, topdown=False):
             try:
                 os.rmdir(inner)
@@ -254,17 +183,8 @@ def _remove_cgroups(plan: StackPlan, report: Report) -> None:
                 report.cgroups.append(inner)
 
 
-def _links_of(plan: StackPlan) -> list[str]:
-    """The bridge, and whatever is plugged into it."""
-    try:
-        ports = os.listdir(f"/sys/class/net/{plan.bridge}/brif")
-    except OSError:
-        ports = []
-    return [name for name in (*ports, plan.bridge) if os.path.exists(f"/sys/class/net/{name}")]
-
-
 def _remove_links(plan: StackPlan, report: Report) -> None:
-    names = _links_of(plan)
+    names = links_of(plan)
     if not names:
         return
     from pyroute2 import IPRoute, NetlinkError
@@ -320,7 +240,7 @@ def _remove(path: str, report: Report) -> None:
 
 def _has_mounts(path: str) -> bool:
     """Never walk into a mount with rmtree: behind a bind mount are the user's own files."""
-    return any(_inside(mount.point, path) for mount in procfs.mounts())
+    return any(inside(mount.point, path) for mount in procfs.mounts())
 
 
 def _remove_drafts() -> None:
@@ -330,6 +250,3 @@ def _remove_drafts() -> None:
             maker = name.rpartition("-")[2]
             if name.startswith(".new-") and maker.isdigit() and not procfs.start_time(int(maker)):
                 shutil.rmtree(f"{base}/{name}", ignore_errors=True)
-
-
-__all__ = ["STACK_FILE", "Report", "cleanup_abandoned", "cleanup_stack", "processes_of"]

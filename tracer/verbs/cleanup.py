@@ -31,9 +31,11 @@ def main(argv: list[str]) -> int:
     if not registered():
         print("[]" if options.json else "nothing to clean up")
         return 0
-    privileges.become_root_of_a_namespace()
     if options.all and not options.force:
         _ask()
+        sys.argv.append("--force")  # asked once, answered once: the command may be started again below
+    cleanup.kill_abandoned(also_alive=options.all)
+    privileges.become_root_of_a_namespace()
     reports = cleanup.cleanup_abandoned(also_alive=options.all)
     if options.json:
         print(json.dumps([asdict(report) for report in reports], indent=2))

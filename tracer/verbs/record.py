@@ -3,7 +3,7 @@
 import os
 import signal
 
-from tracer import privileges, procfs
+from tracer import cleanup, privileges, procfs
 from tracer.cli import CommandError
 from tracer.run_words import SEATS, SEATS_HELP, RunWords, refuse_what_docker_would, take_apart, wants_docker_help
 
@@ -48,6 +48,7 @@ def main(argv: list[str]) -> int:
         return refused
     _refuse_where_nothing_runs()
     words.options.setdefault("-o", words.options.get("--output", "recording.jsonl"))
+    cleanup.kill_abandoned()
     privileges.become_root_of_a_namespace()
     return _record(words)
 

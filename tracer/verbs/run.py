@@ -5,7 +5,7 @@ import shutil
 import signal
 import sys
 
-from tracer import privileges
+from tracer import cleanup, privileges
 from tracer.cli import CommandError
 from tracer.run_words import SEATS, SEATS_HELP, RunWords, refuse_what_docker_would, take_apart, wants_docker_help
 
@@ -48,6 +48,7 @@ def main(argv: list[str]) -> int:
     why_not = _why_not_live()
     if why_not:
         return _replay_instead(words, why_not)
+    cleanup.kill_abandoned()
     privileges.become_root_of_a_namespace()
     return _run_live(words)
 

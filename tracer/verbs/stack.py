@@ -35,6 +35,7 @@ def main(argv: list[str]) -> int:
     for seat, example in (("runtime", "runc"), ("shim", "runc"), ("containerd", "containerd"), ("daemon", "dockerd")):
         parser.add_argument(f"--{seat}", default="", metavar="NAME", help=f"a real part for this seat: {example}")
     options = parser.parse_args(argv)
+    cleanup.kill_abandoned()
     privileges.become_root_of_a_namespace()
     cleanup.cleanup_abandoned()
     # From here on a signal is a byte to be read, so that none can come between making something and noting it.

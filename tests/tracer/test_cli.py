@@ -1,0 +1,108 @@
+"""The command line: verbs, help that teaches, and errors that are sentences."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tracer.cli import VERBS
+
+
+def glassbottom(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user would, without a terminal."""
+    import os
+
+    return subprocess.run(
+        [sys.executable, "-m", "tracer", *words],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **environment},
+    )
+
+
+def test_help_names_every_verb_and_where_to_start() -> None:
+    """One screen, exit code 0."""
+    done = glassbottom("--help")
+
+    assert done.returncode == 0
+    assert all(f"\n  {verb} " in done.stdout for verb in VERBS)
+    assert "glassbottom run -it hostbox sh" in done.stdout
+    assert len(done.stdout.splitlines()) <= 24
+
+
+@pytest.mark.slow
+def test_help_answers_in_under_150_milliseconds() -> None:
+    """The best of five: the machine may be busy, the program may not."""
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        glassbottom("--help")
+        times.append(time.perf_counter() - start)
+
+    assert min(times) < 0.15
+
+
+def test_help_imports_no_verb_and_nothing_heavy() -> None:
+    """Lazy imports are what makes it quick; a stray import at the top of cli.py would undo it."""
+    code = (
+        "import sys; from tracer.cli import main; main(['--help']);"
+        "heavy = ('textual', 'rich', 'aiohttp', 'asyncio', 'runtime');"
+        "print([name for name in sys.modules if name.split('.')[0] in heavy"
+        " or name.startswith('tracer.verbs')], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_teaches_by_an_example(verb: str) -> None:
+    """`glassbottom VERB --help` shows a command that can be typed."""
+    done = glassbottom(verb, "--help")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"usage: glassbottom {verb}" in done.stdout
+    assert f"\n  glassbottom {verb}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        ((), 2, ""),
+        (("fly",), 2, "there is no verb 'fly'"),
+        (("run", "-it", "hostbox", "sh"), 1, "run needs a terminal; `glassbottom record` does not"),
+        (("run", "--foo", "hostbox"), 125, "unknown flag: --foo\n\nUsage:  docker run"),
+        (("run", "--client"), 2, "--client needs a value"),
+        (("record", "-o", "x", "run", "--memory", "abc", "hostbox"), 125, "invalid size: 'abc'"),
+        (
+            ("record", "-o", "/nonexistent/x", "run", "hostbox"),
+            1,
+            "cannot write /nonexistent/x: no such file or directory",
+        ),
+        (("record", "-o", "x", "run"), 1, "docker: 'docker run' requires at least 1 argument"),
+        (("replay", "/nonexistent.jsonl"), 1, "/nonexistent.jsonl: there is no such file, and no such lesson"),
+        (("report", "/nonexistent.jsonl"), 1, "/nonexistent.jsonl: there is no such file, and no such lesson"),
+        (("stack", "up", "--daemon", "nosuchd"), 1, "cannot put 'nosuchd' in the daemon seat"),
+    ],
+)
+def test_mistakes_are_answered_with_a_sentence(
+    words: tuple[str, ...], code: int, sentence: str, tmp_path: Path
+) -> None:
+    """The right exit code, what is wrong, and never a traceback."""
+    done = glassbottom(*words, XDG_RUNTIME_DIR=str(tmp_path))
+
+    assert done.returncode == code, done.stderr
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_output_that_nobody_reads_is_no_error_to_speak_of() -> None:
+    """`glassbottom --help | true`."""
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m tracer doctor --help | true"], capture_output=True, text=True
+    )
+
+    assert "Traceback" not in done.stderr

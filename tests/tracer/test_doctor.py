@@ -1,0 +1,71 @@
+"""What a machine allows is found by trying; what it forbids is explained."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from tracer import doctor
+
+
+def test_doctor_every_refusal_says_what_would_help() -> None:
+    """A finding that is not ok has a second sentence."""
+    findings = doctor.examine()
+
+    assert [finding.name for finding in findings if not finding.ok and not finding.help] == []
+    assert findings[0].name == "system"
+    assert {finding.needed_for for finding in findings} <= {"live", "full", "seat"}
+
+
+@pytest.mark.root
+def test_doctor_root_can_run_live() -> None:
+    """Nothing is in the way, and all of the rest is there."""
+    assert doctor.can_run_live() == []
+    assert doctor.check_overlay().ok
+    assert doctor.check_cgroups().ok
+    assert doctor.check_network().ok
+
+
+def test_doctor_leaves_nothing_behind() -> None:
+    """Trials happen in children, folders are temporary, cgroups are removed."""
+    before = (sorted(os.listdir("/tmp")), os.listdir("/proc/self/fd"))
+
+    for check in (doctor.check_ptrace, doctor.check_privileges, doctor.check_overlay, doctor.check_cgroups):
+        check()
+
+    assert not any(name.startswith("glassbottom-doctor") for name in os.listdir("/tmp"))
+    assert len(os.listdir("/proc/self/fd")) == len(before[1])
+
+
+@pytest.mark.slow
+def test_doctor_where_ptrace_is_taken_says_so(require: Callable[..., None]) -> None:
+    """Under strace -f a child has its tracer already: a live run is refused, a replay is not."""
+    require("strace")
+
+    done = subprocess.run(
+        [
+            "strace",
+            "-f",
+            "-qq",
+            "-e",
+            "trace=none",
+            "-o",
+            "/dev/null",
+            sys.executable,
+            "-m",
+            "tracer",
+            "doctor",
+            "--json",
+        ],
+        capture_output=True,
+        text=True,
+    )
+    ptrace = next(finding for finding in json.loads(done.stdout) if finding["name"] == "ptrace")
+
+    assert done.returncode == 1
+    assert ptrace["ok"] is False
+    assert "tracing a child is refused" in ptrace["detail"]
+    assert ptrace["help"]

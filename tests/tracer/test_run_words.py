@@ -1,0 +1,55 @@
+"""Our options and docker's words on one command line."""
+
+import pytest
+
+from tracer.cli import CommandError
+from tracer.run_words import refuse_what_docker_would, take_apart, wants_docker_help
+
+WITH_VALUE = ("--client", "--runtime", "-o", "--output")
+
+
+@pytest.mark.parametrize(
+    ("words", "options", "docker"),
+    [
+        (["-it", "hostbox", "sh"], {}, ["-it", "hostbox", "sh"]),
+        (["-o", "f", "--", "docker", "run", "--rm", "x"], {"-o": "f"}, ["--rm", "x"]),
+        (["-o", "f", "run", "--rm", "x"], {"-o": "f"}, ["--rm", "x"]),
+        (["--output=f", "docker", "run", "x", "-o", "y"], {"--output": "f"}, ["x", "-o", "y"]),
+        (["--client", "docker", "-it", "x"], {"--client": "docker"}, ["-it", "x"]),
+        (["-it", "--runtime", "crun", "x"], {}, ["-it", "--runtime", "crun", "x"]),
+    ],
+)
+def test_our_options_end_at_the_first_word_of_dockers(
+    words: list[str], options: dict[str, str], docker: list[str]
+) -> None:
+    """What is docker's goes on as it is."""
+    taken = take_apart(words, WITH_VALUE)
+
+    assert (taken.options, taken.docker) == (options, docker)
+
+
+def test_an_option_without_its_value_is_a_sentence() -> None:
+    """Exit code 2: the command line cannot be understood."""
+    with pytest.raises(CommandError, match="-o needs a value") as raised:
+        take_apart(["-o"], WITH_VALUE)
+
+    assert raised.value.exit_code == 2
+
+
+def test_docker_words_are_refused_in_dockers_words(capsys: pytest.CaptureFixture[str]) -> None:
+    """By our client's own parser, before anything is started."""
+    assert refuse_what_docker_would(take_apart(["--foo", "x"], WITH_VALUE)) == 125
+    assert capsys.readouterr().err.startswith("unknown flag: --foo")
+    assert refuse_what_docker_would(take_apart(["--rm", "x"], WITH_VALUE)) == 0
+
+
+def test_a_real_docker_speaks_for_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    """It knows flags that our client does not."""
+    assert refuse_what_docker_would(take_apart(["--client", "docker", "--gpus", "all", "x"], WITH_VALUE)) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_help_is_ours_before_dockers_words_begin() -> None:
+    """`glassbottom run --help`, not `glassbottom run hostbox --help`."""
+    assert wants_docker_help(take_apart(["--help"], WITH_VALUE))
+    assert not wants_docker_help(take_apart(["hostbox", "--help"], WITH_VALUE))

@@ -1,0 +1,143 @@
+"""A stack's plan: names, command lines and folders, fixed and written down before anything starts."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tracer.stack import StackError, StackPlan, adopt, load, owner_lives, plan_stack, registered
+
+
+@pytest.fixture
+def runtime_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An XDG_RUNTIME_DIR of its own, short as real ones are."""
+    folder = Path(tempfile.mkdtemp(prefix="gb-", dir="/tmp"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def registered_in(runtime_dir: Path) -> list[StackPlan]:
+    """Only this test's: others may have theirs in /tmp, where cleanup looks too."""
+    return [plan for plan in registered() if plan.registry.startswith(f"{runtime_dir}/")]
+
+
+def test_plan_is_on_disk_before_anything_starts(runtime_dir: Path) -> None:
+    """What cleanup needs to know, it can read from the first moment."""
+    plan = plan_stack()
+
+    assert Path(plan.registry, "stack.json").is_file()
+    assert load(plan.registry) == plan
+    assert registered_in(runtime_dir) == [plan]
+    assert plan.registry == f"{runtime_dir}/glassbottom/{plan.id}"
+    assert plan.cgroup_parent == f"/glassbottom-{plan.id}"
+    assert len(plan.bridge) <= 15
+    assert owner_lives(plan)
+
+
+def test_plans_do_not_meet(runtime_dir: Path) -> None:
+    """Two stacks share no name, socket or folder."""
+    one, two = plan_stack(), plan_stack()
+
+    assert not {one.id, one.root, one.socket, one.containerd_socket, one.cgroup_parent, one.bridge} & {
+        *(two.id, two.root, two.socket, two.containerd_socket, two.cgroup_parent, two.bridge)
+    }
+
+
+def test_plan_of_an_owner_that_ended_is_abandoned(runtime_dir: Path) -> None:
+    """A pid that is used again is another process: its start time tells."""
+    plan = plan_stack()
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+
+    assert not owner_lives(adopt(plan, ended.pid))
+    later = adopt(plan, os.getpid())
+    assert owner_lives(later)
+    assert not owner_lives(replace(later, owner_started=later.owner_started + 1))
+
+
+def test_plan_command_lines_are_those_of_the_real_programs(runtime_dir: Path) -> None:
+    """Any seat can be taken by the real part with the same flags."""
+    shutil_which_finds_it = sys.executable
+    plan = plan_stack()
+    real = plan_stack(runtime=shutil_which_finds_it, daemon=shutil_which_finds_it, containerd=shutil_which_finds_it)
+    name = os.path.basename(sys.executable)
+
+    assert plan.containerd_argv[:3] == (sys.executable, "-m", "runtime.containerd")
+    assert plan.daemon_argv[:3] == (sys.executable, "-m", "runtime.daemon")
+    assert plan.client_argv(["run", "hostbox"])[-4:] == ("-H", plan.docker_host, "run", "hostbox")
+    assert real.daemon_argv[:2] == (sys.executable, "-H")
+    assert real.daemon_argv[-4:] == ("--add-runtime", f"{name}={sys.executable}", "--default-runtime", name)
+    assert "--iptables=false" in real.daemon_argv
+    assert real.seats["daemon"] == name
+    assert plan.seats["daemon"] == "python -m runtime.daemon"
+
+
+def test_plan_environment_finds_our_programs_and_keeps_temporary_files_in_the_root(
+    runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A DOCKER_HOST of the user's is not ours to follow."""
+    monkeypatch.setenv("DOCKER_HOST", "unix:///elsewhere")
+    plan = plan_stack()
+    environment = dict(entry.split("=", 1) for entry in plan.environment)
+
+    assert environment["PATH"].split(":")[0] == os.path.dirname(sys.executable)
+    assert environment["TMPDIR"] == environment["XDG_RUNTIME_DIR"] == f"{plan.root}/tmp"
+    assert "DOCKER_HOST" not in environment
+    assert os.path.isdir(environment["TMPDIR"])
+
+
+def test_plan_with_a_root_of_the_users_is_registered_all_the_same(runtime_dir: Path) -> None:
+    """Or nobody would find it after a kill -9."""
+    plan = plan_stack(f"{runtime_dir}/mine")
+
+    assert plan.root == f"{runtime_dir}/mine"
+    assert registered_in(runtime_dir) == [plan]
+
+
+def test_plan_refuses_a_socket_path_that_no_socket_can_have(runtime_dir: Path) -> None:
+    """unix(7): 107 bytes. Said before anything is made."""
+    with pytest.raises(StackError, match="longer than the 107 bytes"):
+        plan_stack(socket=f"/tmp/{'x' * 110}")
+
+    assert registered_in(runtime_dir) == []
+
+
+def test_plan_refuses_a_socket_in_use(runtime_dir: Path) -> None:
+    """Whatever is there is somebody else's."""
+    (runtime_dir / "taken.sock").touch()
+
+    with pytest.raises(StackError, match=r"taken\.sock is in use"):
+        plan_stack(socket=f"{runtime_dir}/taken.sock")
+
+
+def test_plan_refuses_a_part_that_is_not_installed(runtime_dir: Path) -> None:
+    """Named with the seat it was meant for."""
+    with pytest.raises(StackError, match="cannot put 'nosuchrunc' in the runtime seat"):
+        plan_stack(runtime="nosuchrunc")
+
+
+def test_plan_refuses_a_folder_that_others_can_write_to(runtime_dir: Path) -> None:
+    """They could put a stack there for us to clean up."""
+    (runtime_dir / "glassbottom").mkdir()
+    (runtime_dir / "glassbottom").chmod(0o777)
+
+    with pytest.raises(StackError, match="only this user can write to"):
+        plan_stack()
+
+
+def test_a_damaged_description_is_left_alone(runtime_dir: Path) -> None:
+    """It says not what to remove."""
+    plan = plan_stack()
+    Path(plan.registry, "stack.json").write_text(json.dumps({"id": "x"}))
+
+    assert registered_in(runtime_dir) == []
+    with pytest.raises(StackError, match="does not describe a stack"):
+        load(plan.registry)

@@ -1,0 +1,47 @@
+"""``glassbottom report``: a recording as text to be read from top to bottom, or as JSON."""
+
+import argparse
+import sys
+
+from tracer.cli import CommandError
+from tracer.verbs.replay import recording_path
+
+DESCRIPTION = """\
+Tell a recording as text: stage by stage, one sentence for each message, event and process.
+Made for reading aloud as much as for reading; nothing depends on columns or colour.
+
+  glassbottom report run.jsonl
+  glassbottom report run.jsonl --format json | jq '.stages[].id'
+  glassbottom report 010                            the recording of a lesson
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Write the report, piece by piece as the recording is read."""
+    parser = argparse.ArgumentParser(
+        prog="glassbottom report", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", help="a recording (.jsonl or .jsonl.gz), or a lesson's name")
+    parser.add_argument(
+        "--format",
+        choices=["text", "json"],
+        default="text",
+        help="text for people; json with the keys stages, processes, messages, events, calls",
+    )
+    options = parser.parse_args(argv)
+    path = recording_path(options.file)
+    from tracer.report.text import json_report, text_report
+    from tracer.session.recording import Recording
+
+    recording = Recording(path)
+    if options.format == "json":
+        for piece in json_report(recording):
+            sys.stdout.write(piece)
+        sys.stdout.write("\n")
+    else:
+        for line in text_report(recording):
+            sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+    if recording.damage:
+        raise CommandError(recording.damage)
+    return 0
