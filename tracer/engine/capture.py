@@ -77,8 +77,9 @@ _FD_NAMES = """
 """
 """Argument names that mean a descriptor. `poll`'s and `select`'s sets are memory, not arguments."""
 
-STREAM_LIMIT = 65536
-"""Captured of one transfer on a socket, pipe, FIFO or terminal: protocols are decoded from these."""
+STREAM_LIMIT = 262144
+"""Captured of one transfer on a socket, pipe, FIFO or terminal: protocols are decoded from these, and lose their place
+where bytes are missing. asyncio reads at most this much at once, and a unix socket's send buffer is smaller."""
 FILE_READ_LIMIT = 256
 """Captured of one read of a regular file: enough to recognise it."""
 FILE_WRITE_LIMIT = 4096
