@@ -212,7 +212,8 @@ def _remove_files(plan: StackPlan, report: Report) -> None:
             os.rmdir(plan.root)
         except OSError:
             pass  # somebody else's files are in it: theirs to keep
-    _remove(plan.registry, report)
+    if os.path.lexists(plan.registry):
+        _remove(plan.registry, report)
     try:
         os.rmdir(os.path.dirname(plan.registry))
     except OSError:

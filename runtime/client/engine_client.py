@@ -95,6 +95,11 @@ class EngineClient:
             raise_for_status(reply, connection.read_body(reply))
         return connection, reply
 
+    def close(self) -> None:
+        """Hang up on every idle connection."""
+        while self._idle:
+            self._idle.pop().close()
+
     def give_back(self, connection: Connection) -> None:
         """Keep a connection whose reply was read to its end for the next request."""
         self._idle.append(connection)
