@@ -157,6 +157,27 @@ class Story:
         self.add(e.HoldReleased(self.tick()))
         return at
 
+    def shown(self, output: str) -> int:
+        """The client writes to the user's terminal."""
+        call = self.call(
+            CLIENT, "write", 1, 1, len(output), result=len(output), data={"1": output.encode()}, files={0: "/dev/pts/1"}
+        )
+        return self.add(
+            e.MessageSeen(
+                self.tick(),
+                CLIENT,
+                CLIENT,
+                "tty:/dev/pts/1",
+                "stdio",
+                "data",
+                "sent",
+                "stdout",
+                {"stream": "stdout"},
+                output,
+                (call,),
+            )
+        )
+
     def write(self, path: Path) -> Path:
         path.write_text(self.header + "".join(self.lines), encoding="utf-8")
         return path
@@ -256,8 +277,8 @@ def _runtime_creates(s: Story) -> None:
 
 def _shell_session(s: Story) -> None:
     output = "/ # "
-    at, _ = s.message(DAEMON, CLIENT, "unix:1-2", "stdio", "data", "4 bytes to stdout", {"stream": "stdout"}, output)
-    s.stage(CLIENT, "prompt-shown", at)
+    s.message(DAEMON, CLIENT, "unix:1-2", "stdio", "data", "4 bytes to stdout", {"stream": "stdout"}, output)
+    s.stage(CLIENT, "prompt-shown", s.shown(output))
     s.add(e.SyscallEntered(s.tick(), INIT, NUMBERS["read"], (0, 1, 1), {}, {0: "/dev/pts/0"}))
     s.call(INIT, "read", 0, 1, 1, result=1, data={"1": b"h"}, files={0: "/dev/pts/0"})
     s.message(
@@ -270,6 +291,7 @@ def _shell_session(s: Story) -> None:
         {"stream": "stdout"},
         "hostname\r\n\x1b[32mc0ffee000000\x1b[0m\r\n/ # ",
     )
+    s.shown("hostname\r\n\x1b[32mc0ffee000000\x1b[0m\r\n/ # ")
     s.call(INIT, "exit_group", 0)
     s.stage(INIT, "container-exits", s.add(e.ProcessExited(s.tick(), INIT, INIT, 0, None)))
     s.message(

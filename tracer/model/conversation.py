@@ -25,6 +25,8 @@ class Sighting:
 
     sequence: int
     process: int
+    side: str
+    connection: str
     calls: tuple[int, ...]
 
 
@@ -83,11 +85,11 @@ class Conversation:
         self._message_starts: array[int] = array("I")
         self._half_seen: dict[tuple[str, str, str], deque[Message]] = defaultdict(deque)
         self._unanswered: dict[tuple[str, str, object], deque[Message]] = defaultdict(deque)
-        self._topics: dict[tuple[str, str, object], list[ContainerdEvent]] = {}
+        self._topics: dict[tuple[str, str], list[ContainerdEvent]] = defaultdict(list)
 
     def seen(self, sequence: int, process: int, event: MessageSeen) -> None:
         """Take one sighting in."""
-        sighting = Sighting(sequence, process, event.calls)
+        sighting = Sighting(sequence, process, event.side, event.connection, event.calls)
         if event.protocol == CONTAINERD_EVENT:
             self._containerd_event(event, sighting)
         elif event.protocol == STDIO:
@@ -137,13 +139,14 @@ class Conversation:
             message.received = sighting
 
     def _containerd_event(self, event: MessageSeen, sighting: Sighting) -> None:
-        subject = str(event.fields.get("container_id") or event.fields.get("id") or event.fields.get("key") or "")
-        key = (event.title, subject, event.fields.get("timestamp"))
-        for known in self._topics.get(key, []):
-            seen_by = {(seen.process, seen.calls) for seen in known.sightings}
-            if (sighting.process, sighting.calls) not in seen_by:
+        fields = event.fields
+        subject = str(fields.get("container_id") or fields.get("id") or fields.get("key") or fields.get("name") or "")
+        known_events = self._topics[event.title, subject]
+        # The same event on another hop is one not seen there yet; on a hop where it was, the topic has come again.
+        hop = (sighting.process, sighting.side, sighting.connection)
+        for known in known_events:
+            if hop not in {(seen.process, seen.side, seen.connection) for seen in known.sightings}:
                 known.sightings.append(sighting)
                 return
-        found = ContainerdEvent(len(self.events), event.title, subject, [sighting])
-        self._topics.setdefault(key, []).append(found)
-        self.events.append(found)
+        known_events.append(ContainerdEvent(len(self.events), event.title, subject, [sighting]))
+        self.events.append(known_events[-1])

@@ -195,7 +195,9 @@ class ProcessTable:
     def layers_at(self, cursor: int) -> set[Layer]:
         """The seats that somebody alive sits in."""
         return {
-            layer for process in self.all if process.alive_at(cursor) and (layer := process.layer_at(cursor)) is not None
+            layer
+            for process in self.all
+            if process.alive_at(cursor) and (layer := process.layer_at(cursor)) is not None
         }
 
     def _seat(self, sequence: int, process: Process) -> None:

@@ -25,7 +25,7 @@ from tracer.events import (
 from tracer.model.conversation import Conversation
 from tracer.model.phases import PhaseFold
 from tracer.model.processes import NOBODY, Process, ProcessTable
-from tracer.stages.layers import Layer
+from tracer.stages.layers import Layer, recognise
 
 NO_CALL = 0xFFFF
 """What stands in `TraceModel.numbers` for an event that is not a call."""
@@ -167,6 +167,15 @@ class TraceModel:
                 self.linked[call] = 1
                 if (fold := self._phases.get(self.owners[call])) is not None:
                     fold.unsettle(call)
+
+    @property
+    def command_line(self) -> str:
+        """The command as a person would type it: `docker run ...`, whoever sits in the client's seat."""
+        words = list(self.header.command)
+        seat = recognise(words[0] if words else "", words)
+        if seat is None or seat.layer is not Layer.CLIENT or seat.verb not in words:
+            return " ".join(words)
+        return " ".join(["docker", *words[words.index(seat.verb) :]])
 
     # --- asking ---------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@
 import signal
 from collections.abc import Iterator
 
-from tracer.model import Branch, Process, TraceModel
+from tracer.model import NOBODY, Branch, Execution, Process, TraceModel
+from tracer.stages.layers import recognise
 
 
 def branch_lines(branch: Branch) -> str:
@@ -18,21 +19,45 @@ def branch_lines(branch: Branch) -> str:
     return above + ("└─ " if branch.last[-1] else "├─ ")
 
 
-def short_command(process: Process, cursor: int) -> str:
-    """What it runs at the cursor, and what it ran before: `sh (was python3)`."""
+def short_command(model: TraceModel, process: Process, cursor: int) -> str:
+    """What it runs at the cursor, and what it ran before: `sh  (was glassbottom-oci)`."""
     execution = process.execution_at(cursor)
     if execution is None:
-        return "(forked, no exec yet)" if process.how != "attached" else "(attached)"
-    words = list(execution.argv) or [execution.program]
-    words[0] = words[0].rsplit("/", 1)[-1]
-    if words[0].startswith("python") and len(words) > 2 and words[1] == "-m":
-        words[:2] = ["python -m"]
+        parent = model.processes.all[process.parent] if process.parent != NOBODY else None
+        forked = parent.execution_at(process.born) if parent else None
+        if parent and forked is None:  # a fork of a fork
+            return short_command(model, parent, process.born)
+        return f"(fork of {_program(forked)})" if forked else "(attached)"
     was: list[str] = []
     for former in process.executions:
-        name = former.argv[0].rsplit("/", 1)[-1] if former.argv else former.program
+        name = _program(former)
         if former.sequence < execution.sequence and (not was or was[-1] != name):
             was.append(name)
-    return " ".join(words) + (f"  (was {', '.join(was)})" if was else "")
+    return _short_words(execution) + (f"  (was {', '.join(was)})" if was else "")
+
+
+def _program(execution: Execution) -> str:
+    seat = recognise(execution.path, execution.argv)
+    if seat is not None:
+        return seat.program
+    return execution.argv[0].rsplit("/", 1)[-1] if execution.argv else execution.program
+
+
+def _short_words(execution: Execution) -> str:
+    """The program and what it was asked to do; options before the verb, which are paths mostly, are left out."""
+    words = list(execution.argv) or [execution.program]
+    seat = recognise(execution.path, execution.argv)
+    if seat is None:
+        return " ".join([_program(execution), *map(_short_word, words[1:])])
+    rest = words[words.index(seat.verb) :] if seat.verb in words else [seat.verb] if seat.verb else []
+    return " ".join([seat.program, *map(_short_word, rest)])
+
+
+def _short_word(word: str) -> str:
+    """A long path is its end, a container's id its first twelve letters."""
+    if len(word) == 64 and word.isalnum():
+        return word[:12]
+    return f"…/{word.rsplit('/', 1)[-1][:24]}" if len(word) > 28 and "/" in word else word
 
 
 def describe_end(process: Process) -> str:
@@ -52,7 +77,7 @@ def tree_text(model: TraceModel, cursor: int, *, drawn: bool = True) -> Iterator
         inner = "".join(f"→{pid}" for pid in process.nspids_at(cursor)[1:])
         layer = process.layer_at(cursor) or "other"
         before = branch_lines(branch) if drawn else "  " * branch.depth
-        line = f"{before}{process.pid}{inner} {layer} {short_command(process, cursor)}"
+        line = f"{before}{process.pid}{inner} {layer} {short_command(model, process, cursor)}"
         if (threads := process.threads_at(cursor)) > 1:
             line += f" [{threads} threads]"
         yield line if process.alive_at(cursor) else f"{line} [{describe_end(process)}]"

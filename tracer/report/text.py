@@ -33,7 +33,7 @@ def text_report(recording: Recording) -> Iterator[str]:
     """The report's lines, without line ends."""
     model = TraceModel(recording.header)
     header = recording.header
-    yield f"{' '.join(header.command)}"
+    yield model.command_line
     yield f"Recorded {header.created} on Linux {header.kernel}, {header.architecture}."
     yield "Times under a tracer are distorted, and are left out."
     yield from _story(recording, model)
@@ -54,7 +54,7 @@ def json_report(recording: Recording) -> Iterator[str]:
         "command": list(recording.header.command),
         "damage": recording.damage,
         "stages": [_stage_json(model, name, table) for name, table in model.stage_table.items()],
-        "processes": [_process_json(process, last) for process in model.processes.all],
+        "processes": [_process_json(model, process, last) for process in model.processes.all],
         "messages": messages,
         "events": events,
         "calls": _calls_json(model),
@@ -187,7 +187,7 @@ def _stage_json(model: TraceModel, name: str, table: Mapping[str, object]) -> di
     }
 
 
-def _process_json(process: Process, last: int) -> dict[str, object]:
+def _process_json(model: TraceModel, process: Process, last: int) -> dict[str, object]:
     return {
         "index": process.index,
         "pid": process.pid,
@@ -195,7 +195,7 @@ def _process_json(process: Process, last: int) -> dict[str, object]:
         "start_time": process.start_time,
         "parent": process.parent if process.parent != 0xFFFFFFFF else None,
         "layer": process.layer_at(last),
-        "command": short_command(process, last),
+        "command": short_command(model, process, last),
         "executions": [
             {"sequence": one.sequence, "path": one.path, "argv": list(one.argv)} for one in process.executions
         ],

@@ -27,8 +27,7 @@ _JSON_TOKEN = re.compile(
 
 def describe(view: TraceView, pane: EventLog, row: int) -> tuple[str, Text] | None:
     """A heading and a page for a row of a pane."""
-    if isinstance(pane, Conversation):
-        message = view.model.conversation.messages[row]
+    if isinstance(pane, Conversation) and (message := pane.message_at(row)) is not None:
         return message.title, _sightings(view, message.sightings, message.connection)
     if isinstance(pane, ContainerdEvents):
         event = view.model.conversation.events[row]
@@ -79,7 +78,7 @@ def _who(view: TraceView, process: Process | None, sequence: int) -> str:
     if process is None:
         return "a process that was not seen to start"
     layer = process.layer_at(sequence) or "other"
-    return f"{layer} {process.pid}: {short_command(process, sequence)}"
+    return f"{layer} {process.pid}: {short_command(view.model, process, sequence)}"
 
 
 def _sightings(view: TraceView, sightings: "tuple[Sighting, ...] | list[Sighting]", connection: str) -> Text:

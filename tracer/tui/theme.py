@@ -59,7 +59,9 @@ class Ink:
     good: Style
     bad: Style
     chosen: Style
-    """Background of the chosen row."""
+    """Background of the chosen row in the pane that has the focus."""
+    resting: Style
+    """Background of the chosen row in the others."""
     found: Style
     """What a search matched."""
     layers: dict[Layer, Style]
@@ -85,6 +87,7 @@ def ink_of(theme: Theme) -> Ink:
         good=Style(color=theme.success),
         bad=Style(color=theme.error, bold=True),
         chosen=Style(bgcolor=variables["chosen"]),
+        resting=Style(bgcolor=theme.panel),
         found=Style(underline=True, bold=True, color=variables["lit"]),
         layers={layer: Style(color=colour) for layer, colour in zip(Layer, layers, strict=True)},
     )

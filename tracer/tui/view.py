@@ -49,7 +49,7 @@ class TraceView:
         at_stage = stage is not None and cursor - stage.sequence <= 1
         sequence = stage.sequence if stage is not None and at_stage else cursor
         self.links = links_of_event(self.model, sequence)
-        acting = self.model.process_of(stage.evidence) if stage is not None and at_stage else None
+        acting = self.model.process_of(stage.sequence) if stage is not None and at_stage else None
         acting = acting or self.model.acting_at(cursor)
         if acting is not None:
             self.process = acting

@@ -117,7 +117,7 @@ class TracePanes(Screen[None]):
             layer = process.layer_at(view.cursor) or "other"
             self.calls.border_title = f"4 system calls of {layer} {process.pid}"
         self.calls.border_subtitle = f"{self.calls.search_size():,} calls"
-        self.conversation.border_subtitle = f"{self.conversation.row_count():,} messages"
+        self.conversation.border_subtitle = f"{view.model.conversation.messages_at(view.cursor):,} messages"
         self.events.border_subtitle = f"{self.events.row_count():,} events"
         self.processes.border_subtitle = f"{self.processes.row_count():,} processes"
 
@@ -127,8 +127,7 @@ class TracePanes(Screen[None]):
     def _chosen(self, message: EventLog.Chosen) -> None:
         model, row = self.view.model, message.row
         log = message.log
-        if log is self.conversation:
-            chosen = model.conversation.messages[row]
+        if log is self.conversation and (chosen := self.conversation.message_at(row)) is not None:
             self.view.links = links_of_message(model, chosen)
             self.view.process = model.process_of(chosen.sequence) or self.view.process
         elif log is self.events:

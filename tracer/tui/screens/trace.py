@@ -123,6 +123,8 @@ class TraceScreen(TracePanes):
         if isinstance(pane, EventLog) and 0 <= pane.chosen < pane.row_count():
             if pane is self.calls and self.calls.sequence_of(pane.chosen) is None:
                 self.calls.toggle_fold()
+            elif pane is self.conversation and self.conversation.message_at(pane.chosen) is None:
+                self.conversation.toggle_fold()
             elif described := describe(self.view, pane, pane.chosen):
                 self.app.push_screen(DetailScreen(*described))
 
@@ -138,8 +140,9 @@ class TraceScreen(TracePanes):
             self.app.push_screen(DetailScreen(anchor, found))
 
     def action_fold(self) -> None:
-        if self.pane_in_front() is self.processes:
-            self.processes.toggle_fold()
+        pane = self.pane_in_front()
+        if pane is self.conversation or pane is self.processes:
+            pane.toggle_fold()
         else:
             self.calls.toggle_fold()
 

@@ -146,7 +146,8 @@ class EventLog(ScrollView, can_focus=True):
             strip = Strip([*strip.crop(0, width - 1), Segment("…", ink.dim)])
         strip = strip.adjust_cell_length(width)
         if chosen:
-            return Strip([Segment(s.text, (s.style or base) + ink.chosen) for s in strip])
+            shade = ink.chosen if self.has_focus else ink.resting
+            return Strip([Segment(segment.text, (segment.style or base) + shade) for segment in strip])
         return strip.apply_style(base)
 
     def _with_matches(self, pieces: list[Piece]) -> list[Piece]:

@@ -1,9 +1,10 @@
-"""What the stage is about, where its source is, and why the chosen row happened."""
+"""What the stage is about, and why the chosen row happened."""
 
 from rich.text import Text
 from textual.widgets import Static
 
 from tracer.tui.view import TraceView
+from tracer.tui.widgets.conversation import short_title
 
 
 class Explanation(Static):
@@ -27,8 +28,6 @@ class Explanation(Static):
             )
         else:
             text.append(str(table.get("about", "")).strip(), ink.plain)
-            if source := table.get("source"):
-                text.append(f"  [o] {source}", ink.dim)
         if because := self.because():
             text.append("\nwhy: ", ink.lit)
             text.append(because, ink.plain)
@@ -37,4 +36,4 @@ class Explanation(Static):
     def because(self) -> str:
         """The requests that the chosen row happened under, outermost first."""
         messages = self.view.model.conversation.messages
-        return " ▸ ".join(messages[index].title for index in self.view.links.why)
+        return " ▸ ".join(short_title(messages[index].title) for index in self.view.links.why)

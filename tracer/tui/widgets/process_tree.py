@@ -39,7 +39,7 @@ class ProcessTree(EventLog):
             (f"{glyph} ", ink.lit if acting else ink.good if alive else ink.dim),
             (f"{pid} ", ink.strong if alive else ink.dim),
             (f"{layer or 'other'} ", ink.layer(layer) if alive else ink.dim),
-            (short_command(process, cursor), text),
+            (short_command(self.view.model, process, cursor), text),
         ]
         if (threads := process.threads_at(cursor)) > 1 and alive:
             pieces.append((f"  {threads} threads", ink.dim))

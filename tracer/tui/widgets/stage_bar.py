@@ -64,6 +64,9 @@ class StageBar(Widget):
             following = self.next()
             text = f"{following.get('layer', '')}: {following.get('title', '')}" if following else ""
             pieces = [Segment(" next   ", ink.dim), Segment(text or "the end of the story", ink.dim)]
+            source = f"[o] {self.current().get('source', '')} "
+            if len(source) > 5 and (gap := width - Strip(pieces).cell_length - len(source)) > 1:
+                pieces += [Segment(" " * gap), Segment(source, ink.dim)]
         strip = Strip(pieces)
         if strip.cell_length > width:
             strip = Strip([*strip.crop(0, width - 1), Segment("…", ink.dim)])

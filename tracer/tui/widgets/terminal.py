@@ -1,7 +1,7 @@
 """Pane 6: the container's own terminal. pyte keeps the screen; the pty's other end is the container's keyboard.
 
 Live and at the present it shows what the pty says. In the past, and in replay, it is drawn from the output that the
-client received up to the cursor. While it has the focus every key goes to the container, except Ctrl-].
+client wrote to its terminal up to the cursor. While it has the focus every key goes to the container, except Ctrl-].
 """
 
 import os
@@ -69,10 +69,8 @@ class Terminal(Widget, can_focus=True):
         for sequence, process, side in self.view.model.conversation.stdio_between(self._past_shown, cursor):
             event = self.view.event(sequence)
             if isinstance(event, MessageSeen) and self._reaches_the_user(process, sequence, side):
-                body = event.body
-                if not self._is_raw():
-                    body = body.replace("\n", "\r\n")
-                self._past_stream.feed(body)
+                # A terminal that is not raw makes CR LF of LF (ONLCR, termios(3)); where CR is there already, no harm.
+                self._past_stream.feed(event.body.replace("\n", "\r\n"))
         self._past_shown = cursor
         self._update_title()
         self.refresh()
@@ -136,14 +134,9 @@ class Terminal(Widget, can_focus=True):
         if keys:
             os.write(self.view.session.terminal_fd, keys)
 
-    def _is_raw(self) -> bool:
-        return "-t" in self.view.model.header.command or any(
-            word.startswith("-") and not word.startswith("--") and "t" in word
-            for word in self.view.model.header.command
-        )
-
     def _reaches_the_user(self, process: int, sequence: int, side: str) -> bool:
-        return side == "received" and self.view.layer_of(process, sequence) is Layer.CLIENT
+        """The last hop: the client writes to its terminal."""
+        return side == "sent" and self.view.layer_of(process, sequence) is Layer.CLIENT
 
     def _update_title(self) -> None:
         if self.is_live and self.has_focus:

@@ -36,7 +36,7 @@ class TitleBar(Widget):
         ink = self.view.ink
         state = f" {self.state()} "
         room = self.size.width - len(state) - 1
-        command = " ".join(self.view.model.header.command)
+        command = self.view.model.command_line
         if room > len(command) + 17:
             left = [Segment(" glassbottom ", ink.lit), Segment(f"  {command}", ink.strong)]
         else:
