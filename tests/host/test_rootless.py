@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -102,12 +103,17 @@ def test_rootless_for_root_changes_nothing(account: "OrdinaryUser") -> None:
 
 def test_rootless_without_namespaces_says_which_switch_forbids_them(account: "OrdinaryUser") -> None:
     """The limit of a namespace is its own: here it is none, and the host's stays as it is."""
-    script = (
-        "echo unshared; read mapped; echo 0 > /proc/sys/user/max_user_namespaces;"
-        f"exec setpriv --reuid {account.uid} --regid {account.gid} --clear-groups -- "
-        f"env {account.python} -m runtime.rootless -- id"
+    code = (
+        "import ctypes, os\n"
+        "ctypes.CDLL(None).unshare(0x10000000)\n"
+        "print('unshared', flush=True)\n"
+        "input()\n"
+        "open('/proc/sys/user/max_user_namespaces', 'w').write('0')\n"
+        f"os.setresgid(*[{account.gid}] * 3)\n"
+        f"os.setresuid(*[{account.uid}] * 3)\n"
+        f"os.execv({account.python!r}, [{account.python!r}, '-m', 'runtime.rootless', '--', 'id'])\n"
     )
-    process = subprocess.Popen(["unshare", "--user", "sh", "-c", script], stdin=-1, stdout=-1, stderr=-1, text=True)
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, stderr=-1, text=True)
     assert process.stdout
     assert process.stdout.readline() == "unshared\n"
     for kind in ("uid", "gid"):
