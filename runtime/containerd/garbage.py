@@ -56,8 +56,14 @@ class Collector:
     def __init__(self, metadata: Metadata, content: ContentStore, snapshotters: Snapshotters) -> None:
         self._metadata, self._content, self._snapshotters = metadata, content, snapshotters
 
-    def collect(self, namespace: str) -> list[Node]:
+    async def collect(self, namespace: str) -> list[Node]:
         """Remove the garbage and return what was removed."""
+        # Marking and forgetting is one step that nobody can come between; emptying directories is not.
+        removed = self._forget_garbage(namespace)
+        await self._snapshotters.clear()
+        return removed
+
+    def _forget_garbage(self, namespace: str) -> list[Node]:
         blobs = {Node("content", blob.digest): blob for blob in self._content.infos(namespace)}
         layers = {
             Node(f"snapshots/{name}", info.name): info
@@ -98,7 +104,7 @@ class Collector:
                 if node.kind == "content":
                     self._content.delete(namespace, node.name)
                 else:
-                    self._snapshotters.find(node.kind.removeprefix("snapshots/")).remove(namespace, node.name)
+                    self._snapshotters.find(node.kind.removeprefix("snapshots/")).forget(namespace, node.name)
             removed += ready
             garbage.difference_update(ready)
         return removed

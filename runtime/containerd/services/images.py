@@ -71,7 +71,7 @@ class ImagesService:
         self._exchange.publish(call.namespace, "/images/delete", image_events_pb2.ImageDelete(name=request.name))
         # Real containerd collects some time later unless the client asks to wait (`sync`); here it is always done at
         # once.
-        self._collector.collect(call.namespace)
+        await self._collector.collect(call.namespace)
         return Empty()
 
     def _read(self, namespace: str, name: str) -> Image:

@@ -41,7 +41,7 @@ class LeasesService:
         if not self._metadata.delete(KIND, call.namespace, request.id):
             raise NotFoundError(f'lease "{request.id}"')
         let_go(self._metadata, call.namespace, request.id)
-        self._collector.collect(call.namespace)
+        await self._collector.collect(call.namespace)
         return Empty()
 
     async def list(self, call: Call, request: leases_pb2.ListRequest) -> leases_pb2.ListResponse:

@@ -58,7 +58,9 @@ class SnapshotsService:
         return Empty()
 
     async def remove(self, call: Call, request: snapshots_pb2.RemoveSnapshotRequest) -> Empty:
-        self._snapshotters.find(request.snapshotter).remove(call.namespace, request.key)
+        snapshotter = self._snapshotters.find(request.snapshotter)
+        snapshotter.forget(call.namespace, request.key)
+        await snapshotter.clear()
         removed = events_pb2.SnapshotRemove(key=request.key, snapshotter=request.snapshotter)
         self._exchange.publish(call.namespace, "/snapshot/remove", removed)
         return Empty()
@@ -90,7 +92,7 @@ class SnapshotsService:
             yield snapshots_pb2.ListSnapshotsResponse(info=found[start : start + _PAGE])
 
     async def usage(self, call: Call, request: snapshots_pb2.UsageRequest) -> snapshots_pb2.UsageResponse:
-        size, inodes = self._snapshotters.find(request.snapshotter).usage(call.namespace, request.key)
+        size, inodes = await self._snapshotters.find(request.snapshotter).usage(call.namespace, request.key)
         return snapshots_pb2.UsageResponse(size=size, inodes=inodes)
 
     async def cleanup(self, call: Call, request: snapshots_pb2.CleanupRequest) -> Empty:

@@ -8,12 +8,11 @@ others) or a *view* (active, but read-only). Only committed snapshots can be par
     Prepare(key, parent) -> mounts   ...write through the mounts...   Commit(name, key)   Prepare(key2, parent=name)
 
 Each snapshot has a number that is never given again, and a directory of that name. Order on disk (crash safety): a
-directory is complete before the record that names it, and renamed away before... the record goes first on removal; so
-a directory without a record is rubbish, found and removed when containerd starts.
+directory is complete before the record that names it is written, and the record goes before the directory does. So a
+directory without a record is rubbish from a kill -9, found at the next start.
 """
 
 import os
-import shutil
 from typing import NamedTuple, Protocol
 
 from runtime.api.containerd import snapshots_pb2
@@ -22,6 +21,7 @@ from runtime.api.containerd.types_pb2 import Mount
 from runtime.containerd import clock, identifiers
 from runtime.containerd.errors import AlreadyExistsError, FailedPreconditionError, InvalidArgumentError, NotFoundError
 from runtime.containerd.metadata import Metadata
+from runtime.containerd.snapshots.trees import measure_tree, remove_tree
 
 
 class Layer(NamedTuple):
@@ -59,14 +59,15 @@ class Snapshotter:
         self._metadata = metadata
         self._kind = f"snapshots/{driver.name}"
         self._directories = os.path.join(root, "snapshots")
+        self._doomed: list[str] = []
 
     def sweep(self) -> None:
-        """Remove directories that no record names: what a kill -9 has left half made or half removed."""
+        """Find directories that no record names, half made or half removed; the next `clear` removes them."""
         os.makedirs(self._directories, mode=0o700, exist_ok=True)
         known = {str(_Record.parse(value).number) for _, _, value in self._metadata.everywhere(self._kind)}
         for name in os.listdir(self._directories):
             if name not in known:
-                shutil.rmtree(os.path.join(self._directories, name), ignore_errors=True)
+                self._doomed.append(os.path.join(self._directories, name))
 
     async def prepare(self, namespace: str, key: str, parent: str, kind: int, labels: dict[str, str]) -> list[Mount]:
         """Make an active snapshot (or a view) on top of a committed one."""
@@ -93,8 +94,7 @@ class Snapshotter:
                 raise AlreadyExistsError(f'snapshot "{key}"')
         except BaseException:
             # Also on cancellation: copying (native) takes long enough for a client to go away.
-            shutil.rmtree(unfinished, ignore_errors=True)
-            shutil.rmtree(self._directory(number), ignore_errors=True)
+            self._doomed += [unfinished, self._directory(number)]
             raise
         return self.driver.mounts(self._directory(number), parents, kind)
 
@@ -122,13 +122,20 @@ class Snapshotter:
             self._metadata.delete(self._kind, namespace, key)
             self._metadata.insert(self._kind, namespace, name, _Record(record.number, info).serialize())
 
-    def remove(self, namespace: str, key: str) -> None:
-        """Remove a snapshot that is nobody's parent."""
+    def forget(self, namespace: str, key: str) -> None:
+        """Forget a snapshot that is nobody's parent; `clear` then removes its directory, which takes longer."""
         record = self._record(namespace, key)
         if any(info.parent == key for info in self.list(namespace)):
             raise FailedPreconditionError("cannot remove snapshot with child")
         self._metadata.delete(self._kind, namespace, key)
-        shutil.rmtree(self._directory(record.number), ignore_errors=True)
+        self._doomed.append(self._directory(record.number))
+
+    async def clear(self) -> None:
+        """Remove the directories of forgotten snapshots."""
+        while self._doomed:
+            directory = self._doomed.pop()
+            if os.path.isdir(directory):
+                await remove_tree(directory)
 
     def stat(self, namespace: str, key: str) -> Info:
         """Return what is known of a snapshot."""
@@ -144,15 +151,9 @@ class Snapshotter:
         """Return all snapshots of a namespace, by name."""
         return [_Record.parse(value).info for _, value in self._metadata.records(self._kind, namespace)]
 
-    def usage(self, namespace: str, key: str) -> tuple[int, int]:
-        """Return bytes and inodes of the snapshot's own files, a file with several names counted once."""
-        directory = self.driver.contents(self._directory(self._record(namespace, key).number))
-        seen: dict[tuple[int, int], int] = {}
-        for parent, directories, files in os.walk(directory):
-            for name in (".", *directories, *files) if parent == directory else (*directories, *files):
-                status = os.lstat(os.path.join(parent, name))
-                seen[status.st_dev, status.st_ino] = status.st_blocks * 512
-        return sum(seen.values()), len(seen)
+    async def usage(self, namespace: str, key: str) -> tuple[int, int]:
+        """Return bytes and inodes of the snapshot's own files."""
+        return await measure_tree(self.driver.contents(self._directory(self._record(namespace, key).number)))
 
     def _directory(self, number: int) -> str:
         return os.path.join(self._directories, str(number))
@@ -200,7 +201,7 @@ class Snapshotters:
         self._problems: dict[str, str] = {}
 
     def sweep(self) -> None:
-        """Remove what a kill -9 has left."""
+        """Find what a kill -9 has left."""
         for one in self._snapshotters.values():
             one.sweep()
 
@@ -214,6 +215,11 @@ class Snapshotters:
         if problem := self._problem(name):
             raise InvalidArgumentError(f"snapshotter not loaded: {name} ({problem})")
         return found
+
+    async def clear(self) -> None:
+        """Remove the directories of all forgotten snapshots."""
+        for one in self._snapshotters.values():
+            await one.clear()
 
     def usable(self) -> list[str]:
         """Return the names of those that work here."""

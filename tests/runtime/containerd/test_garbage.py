@@ -72,7 +72,7 @@ async def test_image_keeps_its_tree_and_nothing_else(store: Store) -> None:
     image.target.digest = manifest
     store.metadata.insert("images", NS, "i", image.SerializeToString())
 
-    removed = store.collector.collect(NS)
+    removed = await store.collector.collect(NS)
 
     assert store.left() == {"base", "top", config, manifest}
     assert {node.name for node in removed} == {stray, "old-top", "old-base"}
@@ -88,9 +88,9 @@ async def test_container_lease_and_root_label_keep(store: Store) -> None:
     container = Container(id="c", snapshotter="native", snapshot_key="running")
     store.metadata.insert("containers", NS, "c", container.SerializeToString())
 
-    assert store.collector.collect(NS) == []
+    assert await store.collector.collect(NS) == []
     let_go(store.metadata, NS, "L")
-    removed = store.collector.collect(NS)
+    removed = await store.collector.collect(NS)
 
     assert [node.name for node in removed] == ["leased"]
     assert store.left() == {"used", "running", "labelled"}
@@ -100,6 +100,6 @@ async def test_other_namespaces_are_not_touched(store: Store) -> None:
     """Collecting one namespace leaves the blobs of another."""
     store.blob("mine")
 
-    store.collector.collect("b")
+    await store.collector.collect("b")
 
     assert len(store.left()) == 1

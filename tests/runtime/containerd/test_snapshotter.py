@@ -9,9 +9,10 @@ import pytest
 from runtime.api.containerd.snapshots_pb2 import ACTIVE, VIEW
 from runtime.containerd.errors import AlreadyExistsError, FailedPreconditionError, InvalidArgumentError, NotFoundError
 from runtime.containerd.metadata import Metadata
-from runtime.containerd.snapshots.native import Native, copy_tree
+from runtime.containerd.snapshots.native import Native
 from runtime.containerd.snapshots.overlayfs import Overlayfs
 from runtime.containerd.snapshots.snapshotter import Snapshotter, Snapshotters
+from runtime.containerd.snapshots.trees import copy_tree, remove_tree
 
 
 @pytest.fixture(name="overlayfs")
@@ -58,7 +59,7 @@ async def test_refusals_name_the_reason(overlayfs: Snapshotter) -> None:
     overlayfs.commit("a", "l", "k", {})
     await overlayfs.prepare("a", "x", "l", ACTIVE, {})
     with pytest.raises(FailedPreconditionError, match="cannot remove snapshot with child"):
-        overlayfs.remove("a", "l")
+        overlayfs.forget("a", "l")
     with pytest.raises(FailedPreconditionError):
         overlayfs.mounts("a", "l")
     with pytest.raises(NotFoundError):
@@ -72,6 +73,7 @@ async def test_sweep_removes_directories_without_a_record(overlayfs: Snapshotter
         (tmp_path / "o" / "snapshots" / name / "fs").mkdir(parents=True)
 
     overlayfs.sweep()
+    await overlayfs.clear()
 
     assert os.listdir(tmp_path / "o" / "snapshots") == ["1"]
 
@@ -83,7 +85,7 @@ async def test_usage_counts_own_files_once(overlayfs: Snapshotter, tmp_path: Pat
     (fs / "one").write_bytes(b"x" * 10000)
     os.link(fs / "one", fs / "two")
 
-    size, inodes = overlayfs.usage("a", "k")
+    size, inodes = await overlayfs.usage("a", "k")
 
     assert inodes == 2
     assert 10000 <= size < 40000
@@ -137,3 +139,39 @@ async def test_native_stacks_by_copying(tmp_path: Path, metadata: Metadata) -> N
 
     assert Path(first[0].source, "file").read_text() == "old"
     assert list(second[0].options) == ["rbind", "rw"]
+
+
+async def test_tree_is_removed_whatever_its_depth_and_names(tmp_path: Path) -> None:
+    """Deeper than a path may be long, with names like our own and symlinks to the outside, which stay what they are."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").write_text("")
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for name in ("0", "1", "2"):
+        (tree / name).mkdir()
+        (tree / name / "1").symlink_to(outside)
+    here = os.open(tree, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("directory", dir_fd=here)
+        below = os.open("directory", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+
+    await remove_tree(str(tree))
+
+    assert sorted(os.listdir(tmp_path)) == ["outside"]
+    assert os.listdir(outside) == ["kept"]
+
+
+async def test_forgotten_snapshot_leaves_no_directory(overlayfs: Snapshotter, tmp_path: Path) -> None:
+    """Forgetting is at once, the directory goes with `clear`."""
+    await overlayfs.prepare("a", "k", "", ACTIVE, {})
+    (tmp_path / "o" / "snapshots" / "1" / "fs" / "file").write_text("x")
+
+    overlayfs.forget("a", "k")
+    await overlayfs.clear()
+
+    assert overlayfs.list("a") == []
+    assert os.listdir(tmp_path / "o" / "snapshots") == []
