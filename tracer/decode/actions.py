@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 
 from tracer.decode import intents
-from tracer.decode.call import Call
+from tracer.decode.call import Call, Intent
 from tracer.events import ActionSeen, Scalar, SyscallExited
 from tracer.stages.layers import Layer, LayerFold
 
@@ -19,6 +19,7 @@ _MOUNT_BUILDING = ("fsopen", "fsconfig", "fsmount", "open_tree")
 _OPENS = ("open", "openat", "openat2")
 _FD_PATH = re.compile(r"^/proc/(?:self|thread-self|\d+)/(?:task/\d+/)?fd/(\d+)(/.*)?$")
 _FSCONFIG_STRING = 1
+_RESOLVE_IN_ROOT = 0x10
 _REMEMBERED = 1024
 
 
@@ -75,6 +76,11 @@ class ActionFold:
             calls, fields = self._moved(pid, sequence, event, fields)
         elif "target" in fields or "path" in fields:
             self._resolve(pid, fields)
+            if found.action == "PathMasked" and str(fields["path"]).endswith("/dev/null"):
+                # Without the right to make devices, the host's are bound into the container's /dev.
+                made: dict[str, Scalar] = {"source": "/dev/null", "type": "bind", "flags": "MS_BIND", "options": ""}
+                found = Intent("MountAttached", {"target": fields["path"], **made})
+                fields = found.fields
         return [ActionSeen(event.time_ns, event.tid, pid, found.action, fields, calls)]
 
     def _capabilities(
@@ -124,6 +130,8 @@ class ActionFold:
     def _opened(self, name: str, pid: int, event: SyscallExited) -> None:
         call = Call(name, event.arguments, event.data, event.files)
         path = call.text(0) if name == "open" else call.path(1)
+        if name == "openat2" and int.from_bytes(call.raw(2)[16:24], "little") & _RESOLVE_IN_ROOT:
+            path = f"{event.files.get(0, '').rstrip('/')}/{call.text(1).lstrip('/')}"
         if len(self._paths) >= _REMEMBERED:
             del self._paths[next(iter(self._paths))]
         # Anew at the end, so that the oldest is forgotten first.

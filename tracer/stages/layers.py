@@ -140,6 +140,7 @@ class LayerFold:
         self._layers: dict[int, Layer] = {}
         self._seats: dict[int, Seat] = {}
         self._sealed: set[int] = set()
+        self._inits: set[int] = set()
 
     def feed(self, event: Event) -> None:
         """Take one event; others than process events and actions change nothing."""
@@ -166,6 +167,10 @@ class LayerFold:
         """True for a runtime process whose next execve starts the user's program."""
         return self._pid_of.get(pid, pid) in self._sealed
 
+    def is_init(self, pid: int) -> bool:
+        """True for the process that became the user's program by execve; false for what that has forked."""
+        return self._pid_of.get(pid, pid) in self._inits
+
     def _forked(self, event: ProcessForked) -> None:
         self._pid_of[event.tid] = event.pid
         if event.how == "thread":
@@ -173,6 +178,7 @@ class LayerFold:
         # Pids are reused: what an earlier process of this number was must not stick.
         self._seats.pop(event.pid, None)
         self._sealed.discard(event.pid)
+        self._inits.discard(event.pid)
         parent = self._layers.get(self._pid_of.get(event.parent_tid, event.parent_tid))
         if parent is None:
             self._layers.pop(event.pid, None)
@@ -186,6 +192,7 @@ class LayerFold:
             return
         if pid in self._sealed:
             self._layers[pid] = Layer.CONTAINER
+            self._inits.add(pid)
             self._seats.pop(pid, None)
             return
         seat = recognise(event.path, event.argv)

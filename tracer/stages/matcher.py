@@ -9,9 +9,21 @@ Nothing here depends on threads or on how independent processes interleave: a pa
 at decoded fields, and `after` names what must have come before. A stage that stops at *entry* is looked for in
 `SyscallEntered`, before the call happens, by asking the decoder what the call would amount to; its exit is then of no
 interest.
+
+One race remains. A message has two ends, and the kernel may report the reader's return before the writer's. Where the
+reader's stage comes `after` the writer's, its sighting is kept until the writer's end of the same message enters its
+stage, and then counts.
+
+Fields that every pattern may ask for, beside those of its kind:
+
+    process    program, verb, path, generation, how, nspid (innermost pid), exit_code, signal, init
+    message    title, side, direction, and the decoded fields
+    action     the action's fields, and `sealed`: the process has the container's root already
+    call       0, 1 ... the raw arguments, path, file, result
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from tracer.decode import intents
 from tracer.events import (
@@ -30,6 +42,15 @@ from tracer.stages.layers import LayerFold
 from tracer.stages.pattern import Pattern, Stage
 
 
+class _Early(NamedTuple):
+    """A message seen at its reading end while its stage still waited for the writing end's."""
+
+    stage: Stage
+    connection: str
+    title: str
+    entered: StageEntered
+
+
 class Matcher:
     """The fold. `entry_numbers` and `exit_numbers` are the calls that it must be fed beside everything else."""
 
@@ -42,6 +63,7 @@ class Matcher:
         self._names = syscall_names
         self._layers = LayerFold()
         self._entered: set[str] = set()
+        self._early: list[_Early] = []
         self._waiting: dict[tuple[str, str], list[tuple[Stage, Pattern]]] = {}
         entry_names: set[str] = set()
         exit_names: set[str] = set()
@@ -75,17 +97,44 @@ class Matcher:
             if event.tid != event.pid:
                 return []
             return self._process("exited", sequence, event, {"exit_code": event.exit_code, "signal": event.signal})
-        self._layers.feed(event)
         if isinstance(event, MessageSeen):
-            fields = {**event.fields, "title": event.title, "side": event.side, "direction": event.direction}
-            return self._match(("message", event.protocol), sequence, event.time_ns, event.tid, event.pid, fields)
+            return self._message(sequence, event)
+        self._layers.feed(event)
         if isinstance(event, ActionSeen):
-            return self._match(("action", event.action), sequence, event.time_ns, event.tid, event.pid, event.fields)
+            fields = {**event.fields, "sealed": self._layers.is_sealed(event.pid)}
+            return self._match(("action", event.action), sequence, event.time_ns, event.tid, event.pid, fields)
         if isinstance(event, ProcessExecuted):
             return self._process("executed", sequence, event, {"path": event.path, "generation": event.generation})
         if isinstance(event, ProcessForked) and event.how != "thread":
-            return self._process("forked", sequence, event, {"how": event.how})
+            nspid = event.nspids[-1] if event.nspids else None
+            return self._process("forked", sequence, event, {"how": event.how, "nspid": nspid})
         return []
+
+    def _message(self, sequence: int, event: MessageSeen) -> list[StageEntered]:
+        key = ("message", event.protocol)
+        if not self._waiting.get(key):
+            return []
+        fields = {**event.fields, "title": event.title, "side": event.side, "direction": event.direction}
+        found = self._match(key, sequence, event.time_ns, event.tid, event.pid, fields)
+        if event.side == "received":
+            self._keep_early(key, sequence, event, fields)
+        elif found:
+            for early in self._early:
+                same = early.connection == event.connection and early.title == event.title
+                if same and early.stage.id not in self._entered and self._have_entered(early.stage.after):
+                    self._enter([early.stage], self._waiting[key])
+                    found.append(early.entered)
+        return found
+
+    def _keep_early(
+        self, key: tuple[str, str], sequence: int, event: MessageSeen, fields: Mapping[str, Scalar]
+    ) -> None:
+        layer = self._layers.layer_of(event.pid)
+        for stage, pattern in self._waiting[key]:
+            if stage.layer is layer and pattern.accepts(fields) and not self._have_entered(stage.after):
+                entered = StageEntered(event.time_ns, event.tid, event.pid, stage.id, sequence)
+                self._early = [early for early in self._early if early.stage is not stage]
+                self._early.append(_Early(stage, event.connection, event.title, entered))
 
     def _call_entered(self, sequence: int, event: SyscallEntered) -> list[StageEntered]:
         name = self._names.get(event.number, "")
@@ -97,7 +146,8 @@ class Matcher:
         intent = intents.intent(name, event.arguments, event.data, event.files)
         if intent is not None:
             key = ("entry-action", intent.action)
-            found += self._match(key, sequence, event.time_ns, event.tid, pid, intent.fields)
+            fields = {**intent.fields, "sealed": self._layers.is_sealed(pid)}
+            found += self._match(key, sequence, event.time_ns, event.tid, pid, fields)
         return found
 
     def _process(
@@ -109,7 +159,8 @@ class Matcher:
     ) -> list[StageEntered]:
         pid = event.tid
         seat = self._layers.seat_of(pid)
-        own = {"program": seat.program if seat else "", "verb": seat.verb if seat else ""}
+        own: dict[str, Scalar] = {"program": seat.program if seat else "", "verb": seat.verb if seat else ""}
+        own["init"] = self._layers.is_init(pid)
         return self._match(("process", name), sequence, event.time_ns, event.tid, pid, {**own, **fields})
 
     def _match(
@@ -134,9 +185,12 @@ class Matcher:
             and pattern.accepts(fields)
         ]
         if found:
-            self._entered |= {stage.id for stage in found}
-            waiting[:] = [pair for pair in waiting if pair[0].id not in self._entered]
+            self._enter(found, waiting)
         return [StageEntered(time_ns, tid, pid, stage.id, sequence) for stage in found]
+
+    def _enter(self, stages: Sequence[Stage], waiting: list[tuple[Stage, Pattern]]) -> None:
+        self._entered |= {stage.id for stage in stages}
+        waiting[:] = [pair for pair in waiting if pair[0].id not in self._entered]
 
     def _have_entered(self, ids: Iterable[str]) -> bool:
         return all(name in self._entered for name in ids)
