@@ -11,10 +11,20 @@ WritePidFile). The bundle's config.json, work, log and shim-binary-path are cont
     init.pid      written by the OCI runtime
 """
 
-import json
 import os
+from typing import NamedTuple
 
-from runtime.shim.runc import RuntimeOptions
+
+class RuntimeOptions(NamedTuple):
+    """How to call the OCI runtime: what containerd.runc.v1.Options says of it."""
+
+    binary: str
+    """Path of the program, or its name."""
+    root: str
+    """Directory of the runtime's own state (`--root`)."""
+    systemd_cgroup: bool = False
+    no_pivot_root: bool = False
+    no_new_keyring: bool = False
 
 
 def write_note(path: str, text: str) -> None:
@@ -36,6 +46,8 @@ def read_note(path: str) -> str:
 
 def write_options(bundle: str, options: RuntimeOptions) -> None:
     """Note which runtime holds the container and how to call it, before it does."""
+    import json  # not for `start` and `delete`, which have no use for it
+
     write_note(f"{bundle}/options.json", json.dumps(options._asdict()))
     write_note(f"{bundle}/runtime", options.binary)
 
@@ -53,6 +65,8 @@ def read_options(bundle: str) -> RuntimeOptions | None:
     binary = read_note(f"{bundle}/runtime")
     if not binary:
         return None
+    import json
+
     try:
         known = json.loads(read_note(f"{bundle}/options.json") or "{}")
         return RuntimeOptions(
@@ -64,6 +78,8 @@ def read_options(bundle: str) -> RuntimeOptions | None:
 
 def has_own_pid_namespace(bundle: str) -> bool:
     """Whether the death of init kills all the others: only the init of a new pid namespace has that effect."""
+    import json
+
     try:
         with open(f"{bundle}/config.json", encoding="utf-8") as file:
             namespaces = json.load(file).get("linux", {}).get("namespaces", [])

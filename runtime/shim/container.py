@@ -16,6 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from runtime.api.containerd import events_pb2 as events
 from runtime.api.containerd.process_pb2 import Status
 from runtime.shim import bundle as notes
+from runtime.shim.bundle import RuntimeOptions
 from runtime.shim.console import TerminalStreams
 from runtime.shim.errors import ALREADY_EXISTS, FAILED_PRECONDITION, INVALID_ARGUMENT, UNKNOWN, TaskError, not_found
 from runtime.shim.log import log
@@ -25,7 +26,7 @@ from runtime.shim.process import Process
 from runtime.shim.publisher import Publisher
 from runtime.shim.reaper import Reaper
 from runtime.shim.rootfs import Mount, mount_all, unmount_all
-from runtime.shim.runc import OciRuntime, RuntimeOptions
+from runtime.shim.runc import OciRuntime
 from runtime.shim.stdio import StdioPaths, Streams
 
 

@@ -13,9 +13,8 @@ import os
 import sys
 import time
 
-from runtime.shim.bundle import forget_runtime, read_note, read_options
-from runtime.shim.rootfs import unmount_all
-from runtime.shim.start import socket_path
+from runtime.shim.address import socket_path
+from runtime.shim.bundle import RuntimeOptions, forget_runtime, read_note, read_options
 
 KILLED = 128 + 9
 
@@ -30,18 +29,20 @@ def delete(namespace: str, container_id: str, address: str, bundle: str) -> int:
     if options is not None:
         _force_delete(container_id, bundle, options)
         forget_runtime(bundle)
-    unmount_all(f"{bundle}/rootfs")
+    if os.path.ismount(f"{bundle}/rootfs"):
+        from runtime.shim.rootfs import unmount_all
+
+        unmount_all(f"{bundle}/rootfs")
     if address:
         _remove_socket(socket_path(address, namespace, container_id))
     sys.stdout.buffer.write(delete_response(pid, KILLED, time.time_ns()))
     return 0
 
 
-def _force_delete(container_id: str, bundle: str, options: object) -> None:
+def _force_delete(container_id: str, bundle: str, options: RuntimeOptions) -> None:
     from runtime.shim.errors import TaskError
-    from runtime.shim.runc import RuntimeOptions, Stdio, find_binary, spawn_program
+    from runtime.shim.runc import Stdio, find_binary, spawn_program
 
-    assert isinstance(options, RuntimeOptions)
     argv = [options.binary, "--root", options.root, "--log", f"{bundle}/log.json", "--log-format", "json"]
     if options.systemd_cgroup:
         argv.append("--systemd-cgroup")

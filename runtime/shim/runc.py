@@ -19,20 +19,9 @@ import signal
 import sys
 from typing import NamedTuple
 
+from runtime.shim.bundle import RuntimeOptions
 from runtime.shim.errors import UNKNOWN, TaskError
 from runtime.shim.reaper import Reaper
-
-
-class RuntimeOptions(NamedTuple):
-    """How to call the OCI runtime: what containerd.runc.v1.Options says of it."""
-
-    binary: str
-    """Path of the program, or its name."""
-    root: str
-    """Directory of the runtime's own state (`--root`)."""
-    systemd_cgroup: bool = False
-    no_pivot_root: bool = False
-    no_new_keyring: bool = False
 
 
 class Stdio(NamedTuple):

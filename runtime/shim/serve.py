@@ -23,6 +23,8 @@ def serve(listener: socket.socket, namespace: str, address: str) -> None:
     """Serve until told to end."""
     # Before the first runtime call: an orphan goes to whoever is subreaper at the moment its parent ends.
     kernel.set_child_subreaper()
+    # Both end the shim at once, as they end runc's; `delete` then cleans up, and the container ends with its shim.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     loop = Loop()
     reaper = Reaper()
     loop.on_signal(signal.SIGCHLD, reaper.reap)

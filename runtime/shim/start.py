@@ -1,6 +1,6 @@
 """`start`: leave a serving process behind, and tell containerd where it listens.
 
-Real counterpart: containerd runtime/v2/runc/manager (StartShim) and runtime/v2/shim/util_unix.go (SocketAddress).
+Real counterpart: containerd runtime/v2/runc/manager (StartShim).
 
     containerd                     start                           serving process
       | exec, cwd = bundle    --->   |
@@ -16,30 +16,12 @@ them open would hang it.
 """
 
 import errno
-import hashlib
 import os
 import socket
 import sys
 
+from runtime.shim.address import socket_path
 from runtime.shim.bundle import write_note
-
-SUN_PATH_BYTES = 107
-SHORTEST_DIGEST = 16
-
-
-def socket_path(address: str, namespace: str, container_id: str) -> str:
-    """Return the path of a shim's socket: beside containerd's, named after what makes the shim unique.
-
-    A digest, because the whole name does not fit into sun_path; as much of it as fits. For containerd's usual address
-    this is /run/containerd/s/DIGEST, as runc's shim has it.
-    """
-    digest = hashlib.sha256(f"{address}/{namespace}/{container_id}".encode()).hexdigest()
-    beside = os.path.join(os.path.dirname(address), "s")
-    room = SUN_PATH_BYTES - len(os.fsencode(beside)) - 1
-    if room < SHORTEST_DIGEST:
-        beside = os.path.join(os.environ.get("XDG_RUNTIME_DIR") or "/tmp", "s")
-        room = SUN_PATH_BYTES - len(os.fsencode(beside)) - 1
-    return os.path.join(beside, digest[:room])
 
 
 def listen(path: str) -> socket.socket | None:

@@ -26,11 +26,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from runtime.api.containerd import task_shim_pb2 as task
 from runtime.api.containerd.process_pb2 import ProcessInfo, Status
 from runtime.api.containerd.runc_options_pb2 import Options
+from runtime.shim.bundle import RuntimeOptions
 from runtime.shim.container import Container, Surroundings, check_identifier
 from runtime.shim.errors import ALREADY_EXISTS, INVALID_ARGUMENT, UNIMPLEMENTED, UNKNOWN, TaskError, not_found
 from runtime.shim.process import Process
 from runtime.shim.rootfs import Mount
-from runtime.shim.runc import DEFAULT_BINARY, RuntimeOptions
+from runtime.shim.runc import DEFAULT_BINARY
 from runtime.shim.stdio import StdioPaths
 
 
