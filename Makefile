@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint bench screenshots protos clean
+.PHONY: help compiled run test check lint bench screenshots protos clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -18,7 +18,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-run: $(VENV)/.installed  ## step through a live `docker run` in the TUI (or replay one where live is impossible)
+compiled: $(VENV)/.installed  # importing from source halves the speed of every program of the stack, the more so under ptrace
+	@$(BIN)/python -m compileall -q tracer runtime
+
+run: compiled  ## step through a live `docker run` in the TUI (or replay one where live is impossible)
 	$(BIN)/glassbottom run -i -t --name alpine hostbox sh
 
 test: lint  ## format, lint, types, import contracts and every test
@@ -32,7 +35,7 @@ lint: $(VENV)/.installed-dev  ## format, lint, types and import contracts only
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed-dev  ## paired timings against strace and the real docker (needs root and both)
+bench: $(VENV)/.installed-dev compiled  ## paired timings against strace and the real docker (needs root and both)
 	$(BIN)/python tests/bench.py
 
 screenshots: $(VENV)/.installed-dev  ## drive the app over its recording and write SVG and PNG
