@@ -6,6 +6,7 @@ paired with the oldest unanswered request of its connection (HTTP/1.1 pipelining
 stream where the protocol has streams (HTTP/2, ttrpc).
 """
 
+import re
 from array import array
 from bisect import bisect_right
 from collections import defaultdict, deque
@@ -15,6 +16,8 @@ from tracer.events import MessageSeen
 
 CONVERSATIONS = frozenset({"http", "grpc", "ttrpc"})
 """The protocols of the conversation pane."""
+_LASTING = re.compile("Subscribe")
+"""Requests that are answered for as long as they last."""
 CONTAINERD_EVENT = "containerd-event"
 STDIO = "stdio"
 
@@ -127,7 +130,8 @@ class Conversation:
         waiting = self._unanswered[event.connection, event.protocol, stream]
         if event.direction == "request":
             waiting.append(message)
-        elif event.direction == "response" and waiting:
+        elif waiting and not _LASTING.search(waiting[0].title):
+            # The first message of a streamed answer is an answer; so is a response's head, unless it says 100.
             request = waiting[0] if event.title.startswith("100 ") else waiting.popleft()
             request.partner, message.partner = message.index, request.index
 

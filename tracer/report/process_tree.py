@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator
 
 from tracer.model import NOBODY, Branch, Execution, Process, TraceModel
-from tracer.stages.layers import recognise
+from tracer.stages.layers import Layer, recognise
 
 
 def branch_lines(branch: Branch) -> str:
@@ -49,7 +49,8 @@ def _short_words(execution: Execution) -> str:
     seat = recognise(execution.path, execution.argv)
     if seat is None:
         return " ".join([_program(execution), *map(_short_word, words[1:])])
-    rest = words[words.index(seat.verb) :] if seat.verb in words else [seat.verb] if seat.verb else []
+    has_verb = seat.layer in (Layer.CLIENT, Layer.SHIM, Layer.RUNTIME)
+    rest = words[words.index(seat.verb) :] if has_verb and seat.verb in words else [seat.verb] * has_verb
     return " ".join([seat.program, *map(_short_word, rest)])
 
 

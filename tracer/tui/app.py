@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 SLICE_SECONDS = 0.015
 """How long the model may be fed before the screen gets a turn."""
 SHOWN_EVERY_SECONDS = 0.06
-"""How often a growing recording is drawn."""
+"""How often a growing recording is drawn at most."""
+DRAWING_SHARE = 4
+"""Drawing takes at most one part in so many of the time, since the stack is running on the same processors."""
 
 
 class GlassbottomApp(App[int]):
@@ -71,21 +73,25 @@ class GlassbottomApp(App[int]):
     @work(exclusive=True, group="reader")
     async def read_on(self) -> None:
         """Take in what is recorded, in slices, for as long as there is more to come."""
-        shown = 0.0
+        show_next = 0.0
         while True:
             self._rung.clear()
             found = self.session.refresh()
             if not found:
-                self._read_to_here()
+                now = time.monotonic()
+                if self.session.held or self.session.ended or now > show_next or not await self._quiet(show_next - now):
+                    self._read_to_here()
+                    show_next = time.monotonic() + DRAWING_SHARE * self._trace.cost_seconds
+                    self._trace.on_idle_story()
                 if self.session.ended and not self.session.refresh():
                     break
                 if not await self._wait_for_more():
                     break
                 continue
             async for now in self._apply():
-                if now - shown > SHOWN_EVERY_SECONDS:
-                    shown = now
+                if now > show_next:
                     self._read_to_here()
+                    show_next = now + max(SHOWN_EVERY_SECONDS, DRAWING_SHARE * self._trace.cost_seconds)
         self._trace.title_bar.progress = ""
         if problem := self.session.recording.damage or self.session.failure:
             self._trace.say(problem)
@@ -116,6 +122,14 @@ class GlassbottomApp(App[int]):
         if self.session.doorbell_fd < 0:
             return False
         await self._rung.wait()
+        return True
+
+    async def _quiet(self, seconds: float) -> bool:
+        """Whether the doorbell rings again within that time."""
+        try:
+            await asyncio.wait_for(self._rung.wait(), seconds)
+        except TimeoutError:
+            return False
         return True
 
     def _read_to_here(self) -> None:

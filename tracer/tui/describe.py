@@ -29,8 +29,8 @@ def describe(view: TraceView, pane: EventLog, row: int) -> tuple[str, Text] | No
     """A heading and a page for a row of a pane."""
     if isinstance(pane, Conversation) and (message := pane.message_at(row)) is not None:
         return message.title, _sightings(view, message.sightings, message.connection)
-    if isinstance(pane, ContainerdEvents):
-        event = view.model.conversation.events[row]
+    if isinstance(pane, ContainerdEvents) and (index := pane.index_of(row)) is not None:
+        event = view.model.conversation.events[index]
         return event.topic, _sightings(view, event.sightings, "")
     if isinstance(pane, ProcessTree):
         process = pane.process_at(row)

@@ -18,9 +18,7 @@ def source_lines(anchor: str, *, dark: bool = True) -> Syntax | str:
         return f"{name} is not to be had here"
     code = path.read_text(encoding="utf-8")
     lines = code.splitlines()
-    leaf = re.escape(function.rsplit(".", 1)[-1])
-    pattern = re.compile(rf"^\s*(async def|def|class) {leaf}\b|^{leaf}\b")
-    at = next((number for number, line in enumerate(lines, 1) if function and pattern.match(line)), 1)
+    at = _line_of(lines, function)
     return Syntax(
         code,
         "python",
@@ -31,6 +29,15 @@ def source_lines(anchor: str, *, dark: bool = True) -> Syntax | str:
         highlight_lines=set(range(at, _end_of(lines, at) + 1)),
         word_wrap=True,
     )
+
+
+def _line_of(lines: list[str], function: str) -> int:
+    """The line on which `function` or `Class.method` is defined, 1 where it is not found."""
+    at = 1
+    for name in filter(None, function.split(".")):
+        pattern = re.compile(rf"^\s*(async def|def|class) {re.escape(name)}\b|^{re.escape(name)}\b")
+        at = next((number for number in range(at, len(lines) + 1) if pattern.match(lines[number - 1])), 1)
+    return at
 
 
 def _end_of(lines: list[str], at: int) -> int:

@@ -3,6 +3,8 @@
 `trace.py` adds what the keys do.
 """
 
+import time
+
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -53,6 +55,8 @@ class TracePanes(Screen[None]):
         self.tab_bar = TabBar(view)
         self.search_bar = SearchBar()
         self.key_bar = KeyBar(view)
+        self.cost_seconds = 0.0
+        """What it took to draw the last move: the reader leaves so much time between two."""
         self._shown_cursor = -2
         self._zoomed = False
         self._front: Widget = self.calls
@@ -85,9 +89,10 @@ class TracePanes(Screen[None]):
 
     @on(Grew)
     def _grew(self) -> None:
-        moved = self.view.cursor != self._shown_cursor
-        if moved:
+        began = time.monotonic()
+        if self.view.cursor != self._shown_cursor:
             self.move_view()
+            self.cost_seconds = time.monotonic() - began
         else:
             self.title_bar.refresh()
             self.stage_bar.refresh()
@@ -117,8 +122,8 @@ class TracePanes(Screen[None]):
             layer = process.layer_at(view.cursor) or "other"
             self.calls.border_title = f"4 system calls of {layer} {process.pid}"
         self.calls.border_subtitle = f"{self.calls.search_size():,} calls"
-        self.conversation.border_subtitle = f"{view.model.conversation.messages_at(view.cursor):,} messages"
-        self.events.border_subtitle = f"{self.events.row_count():,} events"
+        self.conversation.border_subtitle = f"{self.conversation.count_at(view.cursor):,} messages"
+        self.events.border_subtitle = f"{self.events.count_at(view.cursor):,} events"
         self.processes.border_subtitle = f"{self.processes.row_count():,} processes"
 
     # --- one choice, four panes -------------------------------------------------------------------------------------
@@ -130,9 +135,9 @@ class TracePanes(Screen[None]):
         if log is self.conversation and (chosen := self.conversation.message_at(row)) is not None:
             self.view.links = links_of_message(model, chosen)
             self.view.process = model.process_of(chosen.sequence) or self.view.process
-        elif log is self.events:
-            self.view.links = links_of_containerd_event(model, row)
-            self.view.process = model.process_of(model.conversation.events[row].sequence) or self.view.process
+        elif log is self.events and (index := self.events.index_of(row)) is not None:
+            self.view.links = links_of_containerd_event(model, index)
+            self.view.process = model.process_of(model.conversation.events[index].sequence) or self.view.process
         elif log is self.processes:
             self.view.process = self.processes.process_at(row)
             self.view.links = links_of_process(model, self.view.process.index)

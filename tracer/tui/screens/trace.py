@@ -9,7 +9,9 @@ from tracer.stages.layers import Layer
 from tracer.tui.keys import bindings
 from tracer.tui.screens.panes import PANES, TracePanes
 from tracer.tui.widgets.event_log import EventLog
+from tracer.tui.widgets.process_tree import ProcessTree
 from tracer.tui.widgets.search_bar import SearchBar
+from tracer.tui.widgets.story_log import StoryLog
 from tracer.tui.widgets.terminal import Terminal
 
 
@@ -18,20 +20,18 @@ class TraceScreen(TracePanes):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings()
     _terminal_offered = False
-    """The keyboard goes to the container by itself once, when its shell first waits for someone."""
+    """The keyboard was given to the container, which happens by itself only once."""
 
     # --- the story --------------------------------------------------------------------------------------------------
 
     def action_step_stage(self) -> None:
         self._moved(self.view.session.step_stage())
-        self._offer_terminal()
 
     def action_step_event(self) -> None:
         self._moved(self.view.session.step_event())
 
     def action_resume(self) -> None:
         self._moved(self.view.session.resume())
-        self._offer_terminal()
 
     def action_interrupt(self) -> None:
         self._moved(self.view.session.interrupt())
@@ -76,14 +76,21 @@ class TraceScreen(TracePanes):
         self.key_bar.said = sentence
         self.key_bar.refresh()
 
-    def _offer_terminal(self) -> None:
-        """Once the container's program waits for someone to type, give it the keyboard: once, and saying so."""
+    def on_idle_story(self) -> None:
+        """Nothing more comes for now: where the container waits for someone to type, give it the keyboard, once."""
         view = self.view
-        inside = any(process.layer_at(view.cursor) is Layer.CONTAINER for process in view.model.processes.all)
-        if self.terminal.is_live and self.terminal.written and inside and not self._terminal_offered:
+        if self._terminal_offered or not self.terminal.is_live or view.session.held or not self.terminal.written:
+            return
+        cursor = view.cursor
+        waits = (
+            process
+            for process in view.model.processes.all
+            if process.layer_at(cursor) is Layer.CONTAINER and view.model.waiting_at(process, cursor)
+        )
+        if self.app.screen is self and next(waits, None) is not None:
             self._terminal_offered = True
-            self.terminal.focus()
-            self.say("the container has the keyboard")
+            self._focus_pane(self.terminal)
+            self.say("the shell waits for you: type here")
 
     # --- panes ------------------------------------------------------------------------------------------------------
 
@@ -123,8 +130,8 @@ class TraceScreen(TracePanes):
         if isinstance(pane, EventLog) and 0 <= pane.chosen < pane.row_count():
             if pane is self.calls and self.calls.sequence_of(pane.chosen) is None:
                 self.calls.toggle_fold()
-            elif pane is self.conversation and self.conversation.message_at(pane.chosen) is None:
-                self.conversation.toggle_fold()
+            elif isinstance(pane, StoryLog) and pane.index_of(pane.chosen) is None:
+                pane.toggle_fold()
             elif described := describe(self.view, pane, pane.chosen):
                 self.app.push_screen(DetailScreen(*described))
 
@@ -141,10 +148,8 @@ class TraceScreen(TracePanes):
 
     def action_fold(self) -> None:
         pane = self.pane_in_front()
-        if pane is self.conversation or pane is self.processes:
-            pane.toggle_fold()
-        else:
-            self.calls.toggle_fold()
+        foldable = pane if isinstance(pane, StoryLog | ProcessTree) else self.calls
+        foldable.toggle_fold()
 
     def action_fold_all(self) -> None:
         self.calls.toggle_flat()

@@ -3,38 +3,45 @@
 from collections.abc import Sequence
 
 from tracer.model import Link
-from tracer.tui.widgets.event_log import EventLog, Piece
+from tracer.tui.widgets.event_log import Piece
+from tracer.tui.widgets.story_log import StoryLog
+
+SUBJECT_WIDTH = 14
 
 
-class ContainerdEvents(EventLog):
+class ContainerdEvents(StoryLog):
     """One line an event: topic, subject, and who has it by now."""
 
     BORDER_TITLE = "2 containerd events"
     empty = "containerd has published nothing yet"
+    noun = "events"
 
-    def row_count(self) -> int:
-        return self.view.model.conversation.events_at(self.view.cursor)
+    def count_at(self, cursor: int) -> int:
+        return self.view.model.conversation.events_at(cursor)
 
-    def write_row(self, row: int, width: int) -> Sequence[Piece]:
-        event = self.view.model.conversation.events[row]
+    def write_item(self, index: int, width: int) -> Sequence[Piece]:
+        event = self.view.model.conversation.events[index]
         ink = self.view.ink
-        pieces: list[Piece] = [(f"{event.topic:<22}", ink.strong), (f" {event.subject[:12]:<13}", ink.dim)]
-        for place, layer in enumerate(self._route(row)):
-            pieces += [(" ▸ " if place else "", ink.dim), (layer, ink.layer(layer))]
+        subject = event.subject[:12] if len(event.subject) == 64 else event.subject.rsplit("/", 1)[-1]
+        pieces: list[Piece] = [
+            (f"{event.topic:<20} ", ink.strong),
+            (f"{subject[: SUBJECT_WIDTH - 1]:<{SUBJECT_WIDTH}}", ink.dim),
+        ]
+        for place, layer in enumerate(self._route(index)):
+            pieces += [("▸" if place else "", ink.dim), (layer, ink.layer(layer))]
         return pieces
 
     def link_of(self, row: int) -> Link:
-        return self.view.links.event(row)
+        index = self.index_of(row)
+        return Link.NONE if index is None else self.view.links.event(index)
 
-    def linked_row(self) -> int | None:
-        links = self.view.links
-        rows = [row for row in links.events or links.during_events if row < self.row_count()]
-        return max(rows) if rows else None
+    def linked_items(self) -> set[int]:
+        return self.view.links.events or self.view.links.during_events
 
-    def _route(self, row: int) -> list[str]:
+    def _route(self, index: int) -> list[str]:
         """The seats that had the event by now, in order."""
         route: list[str] = []
-        for sighting in self.view.model.conversation.events[row].sightings:
+        for sighting in self.view.model.conversation.events[index].sightings:
             layer = self.view.layer_of(sighting.process, sighting.sequence)
             if sighting.sequence <= self.view.cursor and layer is not None and layer not in route:
                 route.append(layer)

@@ -1,14 +1,12 @@
-"""Pane 1: what the programs say to each other. One line a message, both of its ends named.
-
-What was said before the story began (the daemon fetching its image into containerd, mostly) is one line with a count.
-"""
+"""Pane 1: what the programs say to each other. One line a message, both of its ends named."""
 
 import re
 from collections.abc import Sequence
 
 from tracer.model import Link
 from tracer.model.conversation import Message
-from tracer.tui.widgets.event_log import EventLog, Piece
+from tracer.tui.widgets.event_log import Piece
+from tracer.tui.widgets.story_log import StoryLog
 
 _NAMES = {"http": "HTTP", "grpc": "gRPC", "ttrpc": "ttRPC"}
 _LONG_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
@@ -16,34 +14,24 @@ _VERSION = re.compile(r" /v1\.\d+/")
 ENDS_WIDTH = 21
 
 
-class Conversation(EventLog):
+class Conversation(StoryLog):
     """HTTP between client and daemon, gRPC to containerd, ttRPC to the shim."""
 
     BORDER_TITLE = "1 conversation: HTTP · gRPC · ttRPC"
     empty = "nobody has said anything yet"
+    noun = "messages"
 
-    _opened = False
-    """What was said before the story is listed too."""
-    _before = 0
-    """How many messages stand folded in the first row."""
-
-    def row_count(self) -> int:
-        model, cursor = self.view.model, self.view.cursor
-        count = model.conversation.messages_at(cursor)
-        self._before = 0 if self._opened else min(count, model.conversation.messages_at(model.story_start - 1))
-        return count - self._before + (1 if self._before else 0)
+    def count_at(self, cursor: int) -> int:
+        return self.view.model.conversation.messages_at(cursor)
 
     def message_at(self, row: int) -> Message | None:
         """The message of a row, None for the folded ones."""
-        if self._before and row == 0:
-            return None
-        return self.view.model.conversation.messages[row + self._before - (1 if self._before else 0)]
+        index = self.index_of(row)
+        return None if index is None else self.view.model.conversation.messages[index]
 
-    def write_row(self, row: int, width: int) -> Sequence[Piece]:
-        message = self.message_at(row)
+    def write_item(self, index: int, width: int) -> Sequence[Piece]:
+        message = self.view.model.conversation.messages[index]
         ink = self.view.ink
-        if message is None:
-            return [("▸ ", ink.lit), ("before the story", ink.strong), (f"  {self._before:,} messages", ink.dim)]
         answer = message.direction != "request"
         near, far = self._ends(message)
         arrow = "◀─" if answer else "─▶"
@@ -61,18 +49,11 @@ class Conversation(EventLog):
         ]
 
     def link_of(self, row: int) -> Link:
-        message = self.message_at(row)
-        return Link.NONE if message is None else self.view.links.message(message.index)
+        index = self.index_of(row)
+        return Link.NONE if index is None else self.view.links.message(index)
 
-    def linked_row(self) -> int | None:
-        links, count = self.view.links, self.view.model.conversation.messages_at(self.view.cursor)
-        shown = [index for index in links.messages or links.during_messages if self._before <= index < count]
-        return max(shown) - self._before + (1 if self._before else 0) if shown else None
-
-    def toggle_fold(self) -> None:
-        """List what was said before the story, or fold it away."""
-        self._opened = not self._opened
-        self.update_rows(follow=False)
+    def linked_items(self) -> set[int]:
+        return self.view.links.messages or self.view.links.during_messages
 
     def _ends(self, message: Message) -> tuple[str, str]:
         """The seats of both ends, the one nearer to the keyboard first."""

@@ -39,7 +39,7 @@ class KeyBar(Widget):
         wanted = ["?", "q"] if self.view.session.ended or self.view.session.held else ["p", "6", "?", "q"]
         first = [pair for pair in keys if pair[0] in ("Space", "c", "r", "←", "→")]
         if not self.view.session.held and self.view.session.is_live and not self.view.session.ended:
-            first = [pair for pair in keys if pair[0] in ("p", "←", "→")]
+            first = [("p", "pause"), ("6", "type in the container"), *[pair for pair in keys if pair[0] in ("←", "→")]]
         rest = [pair for pair in keys if pair not in first and pair[0] not in wanted and pair[0] != "p"]
         last = [pair for pair in keys if pair[0] in wanted and pair not in first]
         return [*first, *last, *rest]

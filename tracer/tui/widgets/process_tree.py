@@ -39,12 +39,12 @@ class ProcessTree(EventLog):
             (f"{glyph} ", ink.lit if acting else ink.good if alive else ink.dim),
             (f"{pid} ", ink.strong if alive else ink.dim),
             (f"{layer or 'other'} ", ink.layer(layer) if alive else ink.dim),
-            (short_command(self.view.model, process, cursor), text),
         ]
+        if not alive:
+            pieces.append((f"{describe_end(process)}  ", ink.bad if process.signal or process.exit_code else ink.dim))
+        pieces.append((short_command(self.view.model, process, cursor), text))
         if (threads := process.threads_at(cursor)) > 1 and alive:
             pieces.append((f"  {threads} threads", ink.dim))
-        if not alive:
-            pieces.append((f"  {describe_end(process)}", ink.bad if process.signal or process.exit_code else ink.dim))
         if process.index in self.hidden and process.children:
             pieces.append((f"  ▸ {len(process.children)} folded", ink.lit))
         return pieces

@@ -5,6 +5,7 @@ client wrote to its terminal up to the cursor. While it has the focus every key 
 """
 
 import os
+from collections.abc import Callable
 
 import pyte
 from rich.segment import Segment
@@ -23,6 +24,18 @@ from tracer.tui.widgets.terminal_keys import sequence_for
 _NAMED = {"brown": "yellow", "brightbrown": "bright_yellow", "brightblack": "bright_black"}
 
 
+class AnsweringScreen(pyte.Screen):
+    """A screen that answers when a program asks where the cursor is (busybox's shell does, with ESC [6n)."""
+
+    def __init__(self, columns: int, lines: int, answer: Callable[[bytes], None]) -> None:
+        self._answer = answer
+        super().__init__(columns, lines)
+
+    def write_process_input(self, data: str) -> None:
+        """Called by pyte with what a terminal would send back."""
+        self._answer(data.encode())
+
+
 class Terminal(Widget, can_focus=True):
     """A terminal emulator's screen."""
 
@@ -34,7 +47,7 @@ class Terminal(Widget, can_focus=True):
     def __init__(self, view: TraceView) -> None:
         super().__init__(id="terminal", classes="pane")
         self.view = view
-        self._now = pyte.Screen(80, 24)
+        self._now = AnsweringScreen(80, 24, self._type)
         self._now_stream = pyte.ByteStream(self._now)
         self._past = pyte.Screen(80, 24)
         self._past_stream = pyte.Stream(self._past)
@@ -131,7 +144,7 @@ class Terminal(Widget, can_focus=True):
             self._type(event.text.encode())
 
     def _type(self, keys: bytes) -> None:
-        if keys:
+        if keys and self.view.session.terminal_fd >= 0:
             os.write(self.view.session.terminal_fd, keys)
 
     def _reaches_the_user(self, process: int, sequence: int, side: str) -> bool:
