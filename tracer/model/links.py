@@ -165,6 +165,7 @@ def _add_event(model: TraceModel, links: Links, sequence: int) -> None:
         if stage.sequence in sequences:
             links.stages.add(stage.sequence)
             sequences.add(stage.evidence)
+            links.calls.add(stage.evidence)
     for message in model.conversation.messages:
         for sighting in message.sightings:
             if sighting.sequence in sequences:

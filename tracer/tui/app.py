@@ -10,6 +10,7 @@ what may, and raise `RecordingError` or `SessionError` (from `tracer.session.ses
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
@@ -62,6 +63,8 @@ class GlassbottomApp(App[int]):
         self.theme_changed_signal.subscribe(self, self._inked)
         self.push_screen(self._trace)
         loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):  # asked to go, or the terminal hung up: leave in order
+            loop.add_signal_handler(number, self.exit, 128 + number)
         if self.session.doorbell_fd >= 0:
             loop.add_reader(self.session.doorbell_fd, self._rung.set)
         if self.session.terminal_fd >= 0:

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tracer.model.links import links_of_containerd_event, links_of_event, links_of_message, links_of_process
+from tracer.stages.layers import Layer
 from tracer.tui.messages import Grew
 from tracer.tui.view import TraceView
 from tracer.tui.widgets.calls import Calls
@@ -93,9 +94,19 @@ class TracePanes(Screen[None]):
         if self.view.cursor != self._shown_cursor:
             self.move_view()
             self.cost_seconds = time.monotonic() - began
+            self._take_keyboard_back()
         else:
             self.title_bar.refresh()
             self.stage_bar.refresh()
+
+    def _take_keyboard_back(self) -> None:
+        """Once nobody is left in the container, typing there would go nowhere."""
+        view = self.view
+        if self.terminal.has_focus and view.session.is_live:
+            seats = (process.layer_at(view.cursor) for process in view.model.processes.all if process.ended < 0)
+            if Layer.CONTAINER not in seats:
+                self.calls.focus()
+                self.key_bar.said = "the container's program has ended"
 
     def move_view(self) -> None:
         """The cursor is elsewhere: show that moment."""

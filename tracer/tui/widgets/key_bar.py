@@ -23,7 +23,11 @@ class KeyBar(Widget):
         pieces = [Segment(" ")]
         if self.said:
             pieces += [Segment(f"{self.said}  ", ink.lit)]
-        keys = [("Ctrl-]", "leave the terminal")] if self.typing else self._keys()
+        keys = self._keys()
+        if self.typing:
+            keys = [("Ctrl-]", "leaves the terminal")]
+            if self.view.session.held:
+                keys.append(("then Space", "goes on: everything is held"))
         for shown, label in keys:
             length = Strip(pieces).cell_length + len(shown) + len(label) + 3
             if length > width:

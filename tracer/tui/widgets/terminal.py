@@ -47,7 +47,8 @@ class Terminal(Widget, can_focus=True):
     def __init__(self, view: TraceView) -> None:
         super().__init__(id="terminal", classes="pane")
         self.view = view
-        self._now = AnsweringScreen(80, 24, self._type)
+        self._typed = False
+        self._now = AnsweringScreen(80, 24, self._answer)
         self._now_stream = pyte.ByteStream(self._now)
         self._past = pyte.Screen(80, 24)
         self._past_stream = pyte.Stream(self._past)
@@ -120,10 +121,10 @@ class Terminal(Widget, can_focus=True):
             resize(rows, columns)
 
     def on_focus(self) -> None:
-        self._update_title()
+        self.call_after_refresh(self._update_title)
 
     def on_blur(self) -> None:
-        self._update_title()
+        self.call_after_refresh(self._update_title)
 
     async def on_key(self, event: Key) -> None:
         if event.key == LEAVE_TERMINAL:
@@ -135,6 +136,7 @@ class Terminal(Widget, can_focus=True):
             return  # nobody to type to: the keys are Glassbottom's
         event.stop()
         event.prevent_default()
+        self._typed = True
         application_mode = (1 << 5) in self._now.mode
         self._type(sequence_for(event.key, event.character, application_mode))
 
@@ -142,6 +144,14 @@ class Terminal(Widget, can_focus=True):
         if self.is_live:
             event.stop()
             self._type(event.text.encode())
+
+    def _answer(self, report: bytes) -> None:
+        """Answer a program that asks where the cursor is, once somebody has typed.
+
+        Before that the answer would be taken for the first key, which is a stage of its own.
+        """
+        if self._typed:
+            self._type(report)
 
     def _type(self, keys: bytes) -> None:
         if keys and self.view.session.terminal_fd >= 0:
