@@ -13,8 +13,8 @@ detaches would look like the end of input; of stdout's a read end, or a client t
 a SIGPIPE. With a terminal the same FIFOs are used by `console.py`.
 """
 
-import errno
 import os
+import select
 import stat
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -57,37 +57,42 @@ async def open_output(loop: Loop, location: str) -> Output:
     path = output_path(location)
     if not os.path.exists(path) or not stat.S_ISFIFO(os.stat(path).st_mode):
         return Output(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), -1)
-    write = _try_open_write(path)
-    if write < 0:
-        write = await _open_write_when_read(loop, path)
+    write = _open_write(path)
+    if not _has_reader(write):
+        await _reader_came(loop, path, write)
     return Output(write, os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
 
 
-def _try_open_write(path: str) -> int:
-    """Open a FIFO for writing, or return -1 while nobody has it open for reading."""
+def _open_write(path: str) -> int:
+    """Open a FIFO for writing, although nobody may have it open for reading: with a reader of our own, for a moment."""
+    both = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         return os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as reason:
-        if reason.errno != errno.ENXIO:
-            raise
-        return -1
+    finally:
+        os.close(both)
 
 
-async def _open_write_when_read(loop: Loop, path: str) -> int:
+def _has_reader(write: int) -> bool:
+    """Whether anybody could read: the write end of a pipe without readers polls as an error."""
+    poll = select.poll()
+    poll.register(write, 0)
+    return not poll.poll(0)
+
+
+async def _reader_came(loop: Loop, path: str, write: int) -> None:
     """Wait for a reader without blocking the loop: a blocking open would stop all other calls of this shim.
 
-    Opening at once with O_RDWR would not do: were the container gone before the reader came, its output would vanish
-    with the last descriptor.
+    Not to wait would not do: were the container gone before the reader came, its output would vanish with the last
+    descriptor. inotify tells of an open only when it has succeeded, which a reader's does because we hold a write end.
     """
     inotify = kernel.inotify_init()
     try:
         kernel.inotify_add_watch(inotify, path, kernel.IN_OPEN)
-        while (write := _try_open_write(path)) < 0:
+        while not _has_reader(write):
             opened: Promise[int] = Promise()
             loop.watch(inotify, READ, opened.fulfil)
             await opened
             os.read(inotify, 65536)
-        return write
     finally:
         loop.forget(inotify)
         os.close(inotify)
