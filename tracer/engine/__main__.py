@@ -17,6 +17,7 @@ from tracer.codec import RecordingError
 from tracer.commands import Launch, Program
 from tracer.engine import bindings, syscalls
 from tracer.engine.breakpoints import Breakpoints
+from tracer.engine.calls import Calls
 from tracer.engine.census import Census
 from tracer.engine.chronicle import Chronicle, Decoder, NoDecoder, NoStages, StageMatcher
 from tracer.engine.control import Control
@@ -80,11 +81,14 @@ def _record(launch: Launch, options: argparse.Namespace, control: Control | None
     fdtable = FdTable()
     plans = compile_plans(signatures, fdtable)
     plans[-1] = Plan(SyscallSignature("unknown", syscalls.UNKNOWN_ARGUMENTS), None)
-    loop = Loop(chronicle, Census(chronicle, redactor), plans, fdtable, redactor, bindings.AUDIT_ARCH[machine])
+    census = Census(chronicle, redactor)
+    calls = Calls(chronicle, census, plans, fdtable, redactor, bindings.AUDIT_ARCH[machine])
+    loop = Loop(chronicle, census, calls)
     if options.terminal >= 0:
         os.set_inheritable(options.terminal, False)
     story = Story(loop, chronicle, control, Streams(terminal=options.terminal))
-    loop.course = story
+    loop.course = calls.ears = story
+    calls.gate = loop
     _listen(loop, control, in_own_terminal=options.terminal < 0)
     # Everything made so far lives as long as the engine: no need to walk it at every collection.
     gc.collect()
