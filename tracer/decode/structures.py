@@ -5,11 +5,10 @@ Layouts are the kernel's for 64-bit little-endian machines (x86_64, aarch64): `s
 What is too short to be one is printed as the bytes that it is.
 """
 
-import errno
 import struct
 from collections import Counter
 
-from tracer.decode import flags
+from tracer.decode import errnos, flags
 from tracer.decode.quote import quote
 
 _RLIM_INFINITY = (1 << 64) - 1
@@ -236,7 +235,7 @@ def bpf_summary(program: bytes) -> str:
             action = value & 0xFFFF0000
             if action == 0x00050000:
                 number = value & 0xFFFF
-                answers[f"errno {errno.errorcode.get(number, str(number))}"] += 1
+                answers[f"errno {errnos.NAMES.get(number, number)}"] += 1
             else:
                 answers[_RETURNS.get(action, hex(action))] += 1
     return ", ".join(answers)
