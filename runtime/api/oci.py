@@ -1,9 +1,9 @@
 """The words of the OCI runtime-spec: config.json and the State object (its config.md and runtime.md).
 
 Three programs meet in them: the daemon writes config.json, the shim carries it, the OCI runtime reads it. The shapes
-are TypedDicts and not dataclasses: the JSON *is* the interface, unknown fields must survive, and `runtime.oci` has to start
-in a few milliseconds (dataclasses cost 15 of them, typing 5). So the shapes exist for the type checker only; import
-them under TYPE_CHECKING. What exists at run time is the constants.
+are TypedDicts and not dataclasses: the JSON *is* the interface, unknown fields must survive, and `runtime.oci` has to
+start in a few milliseconds (dataclasses cost 15 of them, typing 5). So the shapes exist for the type checker only:
+import them under TYPE_CHECKING. What exists at run time is the constants.
 """
 
 SPEC_VERSION = "1.0.2"

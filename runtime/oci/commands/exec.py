@@ -2,7 +2,7 @@
 
 import os
 
-from runtime.oci import bundle, exec_process, state
+from runtime.oci import bundle, exec_process, processes, state
 from runtime.oci.commands import arguments
 from runtime.oci.commands import run as foreground
 from runtime.oci.errors import OCIError, UsageError
@@ -65,7 +65,10 @@ def main(root: str, found: Arguments) -> int:
         relay.receive()
     if detach:
         return 0
-    return relay.run(pid) if relay else foreground.wait(pid)
+    if relay:
+        return relay.run(pid)
+    foreground.forward_signals(pid)
+    return processes.exit_status(os.waitpid(pid, 0)[1])
 
 
 def process_of(container: state.Container, found: Arguments) -> "dict[str, Any]":

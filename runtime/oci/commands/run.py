@@ -33,6 +33,8 @@ def main(root: str, found: Arguments) -> int:
     try:
         if relay:
             relay.receive()
+        elif not detach:
+            forward_signals(container.pid)  # before start: the process may be signalled from its first moment
         lifecycle.start(container)
     except (OCIError, OSError):
         lifecycle.delete(container, force=True)
@@ -40,7 +42,7 @@ def main(root: str, found: Arguments) -> int:
     if detach:
         return 0
     try:
-        status = relay.run(container.pid) if relay else wait(container.pid)
+        status = relay.run(container.pid) if relay else processes.exit_status(os.waitpid(container.pid, 0)[1])
     finally:
         if "keep" not in found.switches:
             lifecycle.delete(container, force=True)
@@ -51,12 +53,6 @@ def _wants_terminal(bundle: str) -> bool:
     from runtime.oci import bundle as bundles
 
     return bool(bundles.load(os.path.realpath(bundle or "."))["process"].get("terminal"))
-
-
-def wait(pid: int) -> int:
-    """Wait for our child, handing it every signal that we get meanwhile."""
-    forward_signals(pid)
-    return processes.exit_status(os.waitpid(pid, 0)[1])
 
 
 def forward_signals(pid: int) -> None:
