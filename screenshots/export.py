@@ -41,11 +41,11 @@ class Shot:
 
 SHOTS = (
     Shot("first-pause", ""),
-    Shot("request", "asks-start", ("1", "enter")),
-    Shot("pivot", "pivot"),
-    Shot("shell", "prompt", ("6",)),
-    Shot("calls", "pivot", ("4", "z")),
-    Shot("stages", "pivot", ("g",)),
+    Shot("request", "client-asks-create", ("1", "enter")),
+    Shot("pivot", "root-pivoted"),
+    Shot("shell", "container-exits", ("6",)),
+    Shot("calls", "root-pivoted", ("4", "z")),
+    Shot("stages", "root-pivoted", ("g",)),
     Shot("help", "", ("question_mark",)),
 )
 
@@ -70,7 +70,7 @@ async def export(path: Path, out: Path) -> list[Path]:
     return written
 
 
-async def _go_to(pilot: Pilot[int | None], app: GlassbottomApp, word: str) -> None:
+async def _go_to(pilot: Pilot[int], app: GlassbottomApp, word: str) -> None:
     """Step to the first stage whose id has the word in it, as a person would: with the step key."""
     while word and (stage := app.model.stage_at(app.view.cursor)) is not None and word not in stage.stage:
         before = app.view.cursor
@@ -89,7 +89,7 @@ def to_png(svg: Path, converter: str) -> None:
 
 
 def _without_leading_spaces(svg: str) -> str:
-    """Move texts that begin with spaces to where their first letter is: librsvg drops the spaces and keeps the place."""
+    """Move texts that begin with spaces to where their first letter is: librsvg drops the spaces, not the place."""
 
     def moved(match: re.Match[str]) -> str:
         x, between, length, rest, spaces, text = match.groups()

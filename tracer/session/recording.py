@@ -117,7 +117,10 @@ class Recording:
         return sequence + 2
 
     def close(self) -> None:
-        os.close(self._fd)
+        """Let go of the file; nothing can be read any more."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
     def _decode(self, sequence: int) -> Event:
         return decode_event(self.line(sequence).decode("utf-8", "replace"), self.line_number(sequence))

@@ -27,7 +27,7 @@ Piece = tuple[str, Style]
 MARKS = {Link.NONE: " ", Link.DURING: "·", Link.DIRECT: "●"}
 
 
-class EventLog(ScrollView, can_focus=True):
+class EventLog(ScrollView, can_focus=True, inherit_bindings=False):
     """Rows drawn on demand, one of them chosen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

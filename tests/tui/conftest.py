@@ -1,0 +1,44 @@
+"""The app over the generated recording, read to its end."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.tui.story import Story, docker_run
+from tracer.session.replay import ReplaySession
+from tracer.tui.app import GlassbottomApp
+from tracer.tui.screens.trace import TraceScreen
+
+Opened = tuple[Pilot[int], TraceScreen]
+Opener = Callable[..., AbstractAsyncContextManager[Opened]]
+
+
+@pytest.fixture(name="opened")
+def _opened(tmp_path: Path) -> Opener:
+    """Open a story (or a file) in a terminal of some size."""
+
+    @asynccontextmanager
+    async def opened(
+        size: tuple[int, int] = (160, 45), story: Story | None = None, path: Path | None = None
+    ) -> AsyncIterator[Opened]:
+        file = path or (story or docker_run()).write(tmp_path / "story.jsonl")
+        app = GlassbottomApp(ReplaySession(str(file)))
+        async with app.run_test(size=size) as pilot:
+            await app.workers.wait_for_complete()
+            await pilot.pause()
+            screen = app.screen
+            assert isinstance(screen, TraceScreen)
+            yield pilot, screen
+        app.session.quit()
+
+    return opened
+
+
+async def press(pilot: Pilot[int], *keys: str) -> None:
+    """Press keys one after another, each answered before the next."""
+    for key in keys:
+        await pilot.press(key)
+        await pilot.pause()
