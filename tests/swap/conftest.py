@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -151,7 +151,7 @@ def watch_events() -> Iterator[Callable[[Containerd], Events]]:
         events.close()
 
 
-def launch(kind: str, directory: Path, rootfs: Path) -> Containerd:
+def launch(kind: str, directory: Path, rootfs: Path, environment: Mapping[str, str]) -> Containerd:
     """Start a containerd in the directory and return when it is ready."""
     if kind == "real":
         config = directory / "config.toml"
@@ -161,7 +161,12 @@ def launch(kind: str, directory: Path, rootfs: Path) -> Containerd:
         flags = ["--root", f"{directory}/root", "--state", f"{directory}/state", "--address", f"{directory}/c.sock"]
         argv = [sys.executable, "-m", "runtime.containerd", *flags]
     process = subprocess.Popen(
-        argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+        argv,
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     containerd = Containerd(kind, directory, rootfs, process)
     assert process.stderr is not None
@@ -210,10 +215,10 @@ def launch_containerd(short_directory: Path, busybox_rootfs: Path) -> Iterator[C
         pytest.skip(f"not installed: {', '.join(missing)}")
     launched: list[Containerd] = []
 
-    def start(kind: str, name: str = "") -> Containerd:
+    def start(kind: str, name: str = "", **environment: str) -> Containerd:
         directory = short_directory / (name or kind)
         directory.mkdir(exist_ok=True)
-        launched.append(launch(kind, directory, busybox_rootfs))
+        launched.append(launch(kind, directory, busybox_rootfs, environment))
         return launched[-1]
 
     yield start
