@@ -12,11 +12,12 @@ from tracer.engine.stops import EVENT_FORK, EVENT_VFORK, TaskGone
 from tracer.engine.tracee import (
     Process,
     Task,
+    contents_of,
     link_of,
     namespace_pids,
     pid_namespace,
     start_time,
-    strings_of,
+    strings,
     thread_group,
 )
 from tracer.events import ForkKind, ProcessExecuted, ProcessExited, ProcessForked
@@ -24,6 +25,7 @@ from tracer.redact import Redactor
 
 _CLONE_FILES = 0x400
 _CLONE_THREAD = 0x10000
+_ENVIRONMENTS = 16
 
 
 class Census:
@@ -37,8 +39,7 @@ class Census:
         self._chronicle = chronicle
         self._redactor = redactor
         self._own_namespace = pid_namespace(os.getpid())
-        self._environments: dict[tuple[str, ...], tuple[str, ...]] = {}
-        """Environments as masked: children mostly inherit the very same one."""
+        self._environments: dict[bytes, tuple[str, ...]] = {}
 
     def launched(self, pid: int, *, background: bool) -> Task:
         """The engine has started it; it is seized, and on its way to its execve."""
@@ -89,25 +90,29 @@ class Census:
         process.memory.forget()
         process.fds = {}  # close-on-exec; and execve ends any sharing of the table
         process.generation += 1
-        environment = strings_of(tid, "environ")
-        masked = self._environments.get(environment)
-        if masked is None:
-            if len(self._environments) > 64:
-                self._environments.clear()
-            masked = self._environments[environment] = self._redactor.mask_environment(environment)
         self._chronicle.record(
             ProcessExecuted(
                 time_ns=self._chronicle.now(),
                 tid=tid,
                 former_tid=former_tid or tid,
                 path=link_of(tid, "exe"),
-                argv=self._redactor.mask_command(strings_of(tid, "cmdline")),
-                environment=masked,
+                argv=self._redactor.mask_command(strings(contents_of(f"/proc/{tid}/cmdline"))),
+                environment=self._environment(tid),
                 cwd=link_of(tid, "cwd"),
                 generation=process.generation,
                 nspids=process.nspids,
             )
         )
+
+    def _environment(self, tid: int) -> tuple[str, ...]:
+        """The environment, masked. Children mostly inherit the very same one, so the last few are remembered."""
+        raw = contents_of(f"/proc/{tid}/environ")
+        masked = self._environments.get(raw)
+        if masked is None:
+            if len(self._environments) >= _ENVIRONMENTS:
+                del self._environments[next(iter(self._environments))]
+            masked = self._environments[raw] = self._redactor.mask_environment(strings(raw))
+        return masked
 
     def gone(self, task: Task, stop: TaskGone) -> bool:
         """A task is gone; whether its process is gone with it."""

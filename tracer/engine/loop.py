@@ -148,15 +148,19 @@ class Loop:
         if isinstance(stop, stops.TaskGone):
             self._gone(task, stop)
         elif isinstance(stop, stops.NewTask):
-            self._born(task, stop)
+            # The child is stopped and can be looked at; the parent may go on meanwhile, at most to its call's return.
+            child = bindings.event_message(tid)
             self.restart(tid)
+            self._born(task, child, stop.event)
         elif isinstance(stop, stops.Executed):
             self.census.executed(tid, bindings.event_message(tid))
             self.after_event(tid)
             self.restart(tid)
         elif isinstance(stop, stops.SignalDelivery):
-            self._signal(task, stop.signal)
+            information = bindings.signal_information(tid)
             self.restart(tid, stop.signal)
+            if information is not None and not task.prelude:
+                self._signal(tid, stop.signal, information)
         elif isinstance(stop, stops.GroupStop):
             self.restart(tid, request=PTRACE_LISTEN)
         else:
@@ -182,11 +186,10 @@ class Loop:
         else:
             ptrace(request or self.request, tid, 0, signal_number)
 
-    def _born(self, parent: Task, stop: stops.NewTask) -> None:
-        tid = bindings.event_message(parent.tid)
+    def _born(self, parent: Task, tid: int, event: int) -> None:
         if tid == 0:
             return  # the parent was killed in between; the child is adopted when it stops
-        self.census.born(parent, tid, stop.event)
+        self.census.born(parent, tid, event)
         self.after_event(parent.tid)
         status = self.census.orphans.pop(tid, None)
         if status is not None:
@@ -202,17 +205,12 @@ class Loop:
         if process_is_gone:
             self.course.gone(task.process.pid, stop.exit_code, stop.signal)
 
-    def _signal(self, task: Task, number: int) -> None:
-        information = bindings.signal_information(task.tid)
-        if information is None or task.prelude:
-            return
+    def _signal(self, tid: int, number: int, information: bytes) -> None:
         code, sender = struct.unpack_from("<8xi4xi", information)
         # si_pid holds a sender only for signals sent by a process (SI_USER and below, SIGCHLD).
         has_sender = code <= 0 or number == signal.SIGCHLD
-        self._chronicle.record(
-            SignalDelivered(self._chronicle.now(), task.tid, number, code, sender if has_sender else 0)
-        )
-        self.after_event(task.tid)
+        self._chronicle.record(SignalDelivered(self._chronicle.now(), tid, number, code, sender if has_sender else 0))
+        self.after_event(tid)
 
     def after_event(self, tid: int) -> None:
         self._calls.last_tid = tid

@@ -77,7 +77,7 @@ class Task:
 
 def start_time(tid: int) -> int:
     """Clock ticks since boot, field 22 of proc_pid_stat(5); 0 where the task is gone already."""
-    raw = _read(f"/proc/{tid}/stat")
+    raw = contents_of(f"/proc/{tid}/stat")
     # The command name may hold spaces and parentheses: fields are counted from the last ')'.
     fields = raw[raw.rfind(b")") + 2 :].split(b" ", 20)
     return int(fields[19]) if len(fields) > 20 else 0
@@ -85,7 +85,7 @@ def start_time(tid: int) -> int:
 
 def state(tid: int) -> str:
     """`R`, `S`, `D`, `T`, `t`, `Z`, ... of proc_pid_stat(5); empty where the task is gone."""
-    raw = _read(f"/proc/{tid}/stat")
+    raw = contents_of(f"/proc/{tid}/stat")
     place = raw.rfind(b")") + 2
     return raw[place : place + 1].decode("ascii")
 
@@ -100,7 +100,7 @@ def pid_namespace(pid: int) -> str:
 
 def namespace_pids(tid: int) -> tuple[int, ...]:
     """`NSpid:` of proc_pid_status(5): the task's ids from the outermost pid namespace to its own."""
-    for line in _read(f"/proc/{tid}/status").splitlines():
+    for line in contents_of(f"/proc/{tid}/status").splitlines():
         if line.startswith(b"NSpid:"):
             return tuple(int(number) for number in line.split()[1:])
     return ()
@@ -109,16 +109,15 @@ def namespace_pids(tid: int) -> tuple[int, ...]:
 def thread_group(tid: int) -> tuple[int, int]:
     """(`Tgid`, `PPid`) of proc_pid_status(5); zeros where the task is gone."""
     found = {b"Tgid:": 0, b"PPid:": 0}
-    for line in _read(f"/proc/{tid}/status").splitlines():
+    for line in contents_of(f"/proc/{tid}/status").splitlines():
         key, _, value = line.partition(b"\t")
         if key in found:
             found[key] = int(value)
     return found[b"Tgid:"], found[b"PPid:"]
 
 
-def strings_of(pid: int, name: str) -> tuple[str, ...]:
-    """/proc/PID/cmdline or environ as text; empty where it cannot be read."""
-    raw = _read(f"/proc/{pid}/{name}")
+def strings(raw: bytes) -> tuple[str, ...]:
+    """The strings of /proc/PID/cmdline or environ, each of which ends with a NUL."""
     return tuple(text(part) for part in raw.removesuffix(b"\0").split(b"\0")) if raw else ()
 
 
@@ -135,7 +134,8 @@ def text(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
-def _read(path: str) -> bytes:
+def contents_of(path: str) -> bytes:
+    """A /proc file whole; empty where it cannot be read."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
