@@ -45,7 +45,7 @@ def format_call(event: AnyCall, signature: SyscallSignature | None) -> str:
     """The whole line."""
     if signature is None:
         raw = ", ".join(hex(value) for value in event.arguments)
-        return f"syscall_{event.number}({raw}){_result('', event, None)}"
+        return f"syscall_{event.number}({raw}{_result('', event, None)}"
     plan = _plan(signature)
     shown = Shown(plan.name, event)
     texts = [show(shown, place) for place, show in enumerate(plan.showers) if place < len(event.arguments)]

@@ -1,0 +1,184 @@
+"""Stages as data, and their recognition."""
+
+import itertools
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracer.events import ActionSeen, Event, MessageSeen, ProcessExecuted, ProcessExited, ProcessForked, SyscallEntered
+from tracer.stages.matcher import Matcher
+from tracer.stages.pattern import StageError, parse_stages
+
+NAMES = {155: "pivot_root", 50: "listen"}
+
+
+def table(id: str, **more: object) -> dict[str, object]:
+    """A stage that is entered when the runtime executes something, unless told otherwise."""
+    return {
+        "id": id,
+        "layer": "runtime",
+        "title": "A title",
+        "about": "Why.",
+        "source": "runtime/oci/init.py:main",
+        "on": {"process": "executed"},
+    } | more
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"colour": "red"}, "unknown key 'colour'"),
+        ({"layer": "kernel"}, "key 'layer' is 'kernel', not one of client"),
+        ({"stop": "never"}, "key 'stop' is 'never'"),
+        ({"stop": "entry"}, "only seen when it has happened"),
+        ({"on": {"action": "A", "message": "http"}}, "exactly one of"),
+        ({"on": {"action": "A", "feilds": {}}}, "unknown key 'on.feilds'"),
+        ({"on": {"process": "born"}}, "key 'on.process' is 'born'"),
+        ({"on": {"action": "A", "fields": {"x": {"suffix": "y"}}}}, "key 'on.fields.x'"),
+        ({"on": []}, "key 'on' is neither"),
+        ({"after": "first"}, "key 'after' is not a list"),
+        ({"after": ["nobody"]}, "names 'nobody', which is no earlier stage"),
+        ({"title": " "}, "key 'title' is not a text"),
+        ({"time_sensitive": 1}, "key 'time_sensitive' is not true or false"),
+    ],
+)
+def test_wrong_stage_is_refused_by_stage_and_key(change: Mapping[str, object], words: str) -> None:
+    """Whoever writes a lesson is told where the mistake is."""
+    with pytest.raises(StageError, match=r"stage 'second'") as caught:
+        parse_stages([table("first"), table("second", **change)])
+    assert words in str(caught.value)
+
+
+def test_missing_key_and_double_id_are_refused() -> None:
+    """Neither a nameless stage nor two of one name."""
+    with pytest.raises(StageError, match="stage number 1: key 'id' is missing"):
+        parse_stages([{key: value for key, value in table("x").items() if key != "id"}])
+    with pytest.raises(StageError, match="used twice"):
+        parse_stages([table("x"), table("x")])
+
+
+def executed(pid: int, *argv: str) -> ProcessExecuted:
+    return ProcessExecuted(0, pid, pid, argv[0], argv, (), "/", 1)
+
+
+def message(pid: int, side: str, title: str = "GET /x", connection: str = "unix:1-2") -> MessageSeen:
+    assert side in ("sent", "received")
+    return MessageSeen(
+        0, pid, pid, connection, "http", "request", "sent" if side == "sent" else "received", title, {}, "", ()
+    )
+
+
+def run(matcher: Matcher, events: list[Event]) -> list[str]:
+    return [found.stage for number, event in enumerate(events) for found in matcher.feed(number, event)]
+
+
+def seated() -> list[Event]:
+    """A client (1), a daemon (2) and a runtime (3)."""
+    found: list[Event] = []
+    for pid, argv in ((1, ("docker", "run")), (2, ("dockerd",)), (3, ("runc", "create", "c"))):
+        found += [ProcessForked(0, 0, pid, pid, "launched"), executed(pid, *argv)]
+    return found
+
+
+def test_stage_is_entered_once_by_its_layer() -> None:
+    """The same action elsewhere, or once more, is not the stage."""
+    stages = parse_stages([table("pivot", on={"action": "RootPivoted", "fields": {"new_root": "."}})])
+    matcher = Matcher(stages, NAMES)
+    good = ActionSeen(0, 3, 3, "RootPivoted", {"new_root": "."}, ())
+    elsewhere = ActionSeen(0, 2, 2, "RootPivoted", {"new_root": "."}, ())
+    otherwise = ActionSeen(0, 3, 3, "RootPivoted", {"new_root": "/x"}, ())
+
+    assert run(matcher, [*seated(), elsewhere, otherwise, good, good]) == ["pivot"]
+    assert matcher.entered == {"pivot"}
+
+
+def test_entry_stage_is_entered_before_the_call_happens() -> None:
+    """A stop at entry needs the call's number among those that are fed at entry."""
+    matcher = Matcher(parse_stages([table("pivot", stop="entry", on={"action": "RootPivoted"})]), NAMES)
+    entry = SyscallEntered(0, 3, 155, (1, 2), {"0": b".", "1": b"."})
+
+    assert matcher.entry_numbers == {155}
+    assert run(matcher, [*seated(), entry]) == ["pivot"]
+
+
+def test_any_of_several_patterns_will_do() -> None:
+    """Runtimes spell one thing differently."""
+    on = [{"action": "RootPivoted"}, {"action": "RootChanged"}]
+    matcher = Matcher(parse_stages([table("root", on=on)]), NAMES)
+
+    assert run(matcher, [*seated(), ActionSeen(0, 3, 3, "RootChanged", {}, ())]) == ["root"]
+
+
+def test_process_patterns_know_verb_and_end() -> None:
+    """`runc create` begins and ends; a thread's end is not a process's."""
+    stages = parse_stages(
+        [
+            table("begins", on={"process": "executed", "fields": {"verb": "create"}}),
+            table("ends", on={"process": "exited", "fields": {"verb": ["create", "run"]}}, after=["begins"]),
+        ]
+    )
+    thread_end, end = ProcessExited(0, 30, 3, 0, None), ProcessExited(0, 3, 3, 0, None)
+
+    assert run(Matcher(stages, NAMES), [*seated(), thread_end]) == ["begins"]
+    assert run(Matcher(stages, NAMES), [*seated(), end]) == ["begins", "ends"]
+
+
+def both_ends() -> list[dict[str, object]]:
+    return [
+        table("asks", layer="client", on={"message": "http", "fields": {"side": "sent"}}),
+        table("hears", layer="daemon", on={"message": "http", "fields": {"side": "received"}}, after=["asks"]),
+    ]
+
+
+def test_reader_reported_before_its_writer_still_counts() -> None:
+    """Two cores: the kernel may report the daemon's read before the client's write has returned."""
+    matcher = Matcher(parse_stages(both_ends()), NAMES)
+
+    assert run(matcher, [*seated(), message(2, "received"), message(1, "sent")]) == ["asks", "hears"]
+
+
+def test_earlier_message_of_another_kind_does_not_count() -> None:
+    """Only the other end of the same message is waited for: another title, or another connection, is another."""
+    matcher = Matcher(parse_stages(both_ends()), NAMES)
+    early = [message(2, "received", title="GET /other"), message(2, "received", connection="unix:8-9")]
+
+    assert run(matcher, [*seated(), *early, message(1, "sent")]) == ["asks"]
+
+
+CHAINS: list[list[Event]] = [
+    [
+        ProcessForked(0, 0, 1, 1, "launched"),
+        executed(1, "docker", "run"),
+        ActionSeen(0, 1, 1, "TerminalModeSet", {"raw": True}, ()),
+        ProcessExited(0, 1, 1, 0, None),
+    ],
+    [
+        ProcessForked(0, 0, 3, 3, "launched"),
+        executed(3, "runc", "create", "c"),
+        ActionSeen(0, 3, 3, "HostnameSet", {"name": "x"}, ()),
+        ActionSeen(0, 3, 3, "RootPivoted", {}, ()),
+    ],
+    [ProcessForked(0, 0, 2, 2, "launched"), executed(2, "dockerd"), ActionSeen(0, 2, 2, "FifoMade", {}, ())],
+]
+INDEPENDENT = [
+    table("client-raw", layer="client", on={"action": "TerminalModeSet"}),
+    table("client-gone", layer="client", on={"process": "exited"}, after=["client-raw"]),
+    table("hostname", on={"action": "HostnameSet"}),
+    table("pivot", on={"action": "RootPivoted"}, after=["hostname"]),
+    table("fifo", layer="daemon", on={"action": "FifoMade"}),
+]
+
+
+@given(st.permutations([number for number, chain in enumerate(CHAINS) for _ in chain]))
+def test_any_shuffle_of_independent_processes_gives_the_same_stages(order: list[int]) -> None:
+    """Each process keeps its own order; how they interleave is a matter of luck."""
+    chains = [iter(chain) for chain in CHAINS]
+    events = [next(chains[number]) for number in order]
+
+    found = run(Matcher(parse_stages(INDEPENDENT), NAMES), events)
+
+    assert sorted(found) == sorted(str(stage["id"]) for stage in INDEPENDENT)
+    for first, second in itertools.pairwise([["client-raw", "hostname"], ["client-gone", "pivot"]]):
+        assert all(found.index(a) < found.index(b) for a, b in zip(first, second, strict=True))
