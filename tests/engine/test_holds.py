@@ -23,6 +23,7 @@ from tracer.events import (
     StageEntered,
     StopReached,
     SyscallEntered,
+    SyscallExited,
 )
 
 Start = Callable[..., Session]
@@ -203,6 +204,27 @@ def test_background_programs_listen_before_the_story_begins(session: Start, tmp_
     assert exits[launched[0].tid] == 0
     assert not os.path.exists(path)
     assert (tmp_path / "session.jsonl.listener.log").read_text() == "listening\n"
+
+
+def test_a_story_that_will_hold_starts_behind_the_curtain(session: Start, tmp_path: Path) -> None:
+    """Calls of the start-up are not recorded, and said not to be; from the first thing that is made on, they are."""
+    folder = tmp_path / "root"
+    folder.mkdir()
+    path = str(folder / "background.sock")
+    listener = program(*PYTHON, str(TRACEES / "listener.py"), path, listens_on=path, label="listener")
+    run = session(["/bin/true"], background=[listener], hold=True)
+
+    assert run.finish() == 0
+
+    notes = [event.topic for event in run.events if isinstance(event, NoteMade)]
+    watching = next(
+        e for e, event in enumerate(run.events) if isinstance(event, NoteMade) and event.topic == "watching"
+    )
+    calls = [e for e, event in enumerate(run.events) if isinstance(event, SyscallEntered | SyscallExited)]
+    assert sorted(notes[:3]) == ["background-started", "filtered", "watching"]
+    assert notes[3:] == ["listening", "ready", "background-gone"]
+    assert [e for e in calls if e < watching] == []
+    assert len([event for event in run.events if isinstance(event, ProcessExecuted)]) == 2
 
 
 def test_a_background_program_that_fails_ends_the_story(session: Start) -> None:

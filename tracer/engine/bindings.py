@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 # Requests, ptrace(2). python-ptrace lacks those that came with PTRACE_SEIZE (Linux 3.4) and GET_SYSCALL_INFO (5.3).
+PTRACE_CONT = 7
 PTRACE_SYSCALL = 24
 PTRACE_DETACH = 17
 PTRACE_GETEVENTMSG = 0x4201
@@ -72,6 +73,11 @@ def checked_ptrace(request: int, tid: int, address: int = 0, data: int = 0) -> N
     if function(ctypes.c_long(request), ctypes.c_int(tid), pointer(address), pointer(data)) == -1:
         number = ctypes.get_errno()
         raise OSError(number, f"ptrace request {request:#x} on {tid}: {os.strerror(number)}")
+
+
+def checked_libc() -> Any:
+    """The C library for rare calls, with errno in `ctypes.get_errno()`."""
+    return _libc_checked
 
 
 def event_message(tid: int) -> int:

@@ -87,6 +87,7 @@ class Census:
             self.tasks[tid] = task
             task.process.tasks -= 1
         process = task.process
+        task.prelude = False
         process.memory.forget()
         process.fds = {}  # close-on-exec; and execve ends any sharing of the table
         process.generation += 1

@@ -227,6 +227,12 @@ class Loop:
             if self.census.adopt(tid) is not None:
                 self.restart(tid)
 
+    def watch_calls(self) -> None:
+        """From here on call stops are asked for: tasks that run without are interrupted, and go on with."""
+        self.request = PTRACE_SYSCALL
+        for task in self.census.tasks.values():
+            ptrace(bindings.PTRACE_INTERRUPT, task.tid, 0, 0)
+
     # holding
 
     def hold(self) -> None:

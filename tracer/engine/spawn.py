@@ -62,8 +62,8 @@ def find_program(program: Program) -> str:
     raise SpawnError(f"{name}: {'permission denied' if exists else 'no such program'}")
 
 
-def spawn(program: Program, streams: Streams) -> int:
-    """Fork, and seize the child before it does anything; its pid. It has yet to stop, and `open_gate` lets it go."""
+def spawn(program: Program, streams: Streams, request: int) -> int:
+    """Fork, and seize the child before it does anything; its pid. `request` is how it goes on from there."""
     path = find_program(program)
     gate_read, gate_write = os.pipe()
     pid = os.fork()
@@ -74,7 +74,7 @@ def spawn(program: Program, streams: Streams) -> int:
         bindings.checked_ptrace(bindings.PTRACE_SEIZE, pid, 0, bindings.OPTIONS)
         bindings.checked_ptrace(bindings.PTRACE_INTERRUPT, pid)
         os.waitpid(pid, bindings.WALL)
-        bindings.checked_ptrace(bindings.PTRACE_SYSCALL, pid)
+        bindings.checked_ptrace(request, pid)
         os.write(gate_write, b"g")
     except OSError as error:
         os.kill(pid, signal.SIGKILL)

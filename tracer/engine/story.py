@@ -14,8 +14,10 @@ import time
 
 from tracer.commands import Launch, Program
 from tracer.engine import spawn
+from tracer.engine.bindings import PTRACE_CONT
 from tracer.engine.chronicle import Chronicle
 from tracer.engine.control import Control
+from tracer.engine.curtain import Curtain, listening_paths
 from tracer.engine.loop import Loop
 from tracer.engine.orders import obey
 from tracer.engine.tracee import Task, state
@@ -45,6 +47,7 @@ class Story:
         self._foreground = 0
         self._awaited: dict[str, str] = {}
         """Socket path -> label of background programs that do not listen yet."""
+        self._curtain: Curtain | None = None
         self._ending_since = 0.0
         self._killed = False
 
@@ -56,17 +59,41 @@ class Story:
         for program in launch.background:
             if program.listens_on:
                 self._awaited[program.listens_on] = program.label
+        if launch.hold and self._awaited:
+            self._loop.request = PTRACE_CONT
         for program in launch.background:
             self._start_background(program)
+        if self._loop.request == PTRACE_CONT:
+            self._lower_curtain()
         if not self._awaited and not self.reason:
             self._start_foreground()
+
+    def _lower_curtain(self) -> None:
+        """Start-up need not be watched call by call, and somebody is waiting."""
+        text = "background programs start at full speed: their processes are recorded, their calls not yet"
+        self._chronicle.note("filtered", text)
+        try:
+            self._curtain = Curtain({os.path.dirname(path) for path in self._awaited})
+        except OSError:
+            pass  # then everything is watched, which only takes longer
+        if self._curtain is None or any(os.path.exists(path) for path in self._awaited):
+            self._lift_curtain()
+
+    def _lift_curtain(self) -> None:
+        if self._curtain is not None:
+            self._curtain.close()
+            self._curtain = None
+        if self._loop.request == PTRACE_CONT:
+            self._loop.watch_calls()
+            self._chronicle.note("watching", "from here on every call is recorded")
+            self._loop.wake()
 
     def _start_background(self, program: Program) -> None:
         log_path = f"{self._chronicle.recorder.path}.{program.label or 'background'}.log"
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         log = spawn.open_log(log_path)
         try:
-            pid = spawn.spawn(program, spawn.Streams(null, log, new_session=True))
+            pid = spawn.spawn(program, spawn.Streams(null, log, new_session=True), self._loop.request)
         except spawn.SpawnError as error:
             self._end(f"cannot start {program.label or program.argv[0]}: {error}")
             return
@@ -86,7 +113,7 @@ class Story:
             labels = ", ".join(program.label or program.argv[0] for program in self._background.values())
             self._chronicle.note("ready", f"{labels}: ready; the story begins")
         try:
-            self._foreground = spawn.spawn(program, self._streams)
+            self._foreground = spawn.spawn(program, self._streams, self._loop.request)
         except spawn.SpawnError as error:
             self.exit_code = _COULD_NOT_RUN
             self._end(str(error))
@@ -134,6 +161,10 @@ class Story:
             self._control.ring()
         if times:
             self._adopt_orphans()
+        if self._awaited and self._launch.hold and self._curtain is None:
+            # A program may have begun to listen in the moment before its calls were watched.
+            for path in listening_paths() & self._awaited.keys():
+                self.listening(path)
         if self._ending_since:
             if time.monotonic() - self._ending_since > _TERMINATION_S:
                 self._kill_all()
@@ -152,7 +183,10 @@ class Story:
         """A command has come, the session has gone, or the engine is asked to end."""
         if number != signal.SIGIO:
             self._end(f"the engine was ended by {signal.Signals(number).name}")
-        elif self._control is not None:
+            return
+        if self._curtain is not None and self._curtain.touched():
+            self._lift_curtain()
+        if self._control is not None:
             for command in self._control.commands():
                 obey(command, self._loop, self._chronicle.breakpoints, self)
             if self._control.closed:
@@ -178,6 +212,7 @@ class Story:
         self.reason = reason
         self._ending_since = time.monotonic()
         self._chronicle.breakpoints.disable()
+        self._lift_curtain()
         self._loop.release()
         # The daemon first: it is containerd's client, and says goodbye to it.
         for pid in reversed(list(self._background)):
