@@ -83,8 +83,8 @@ class Conversation:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.events: list[ContainerdEvent] = []
-        self.stdio: list[tuple[int, int, str]] = []
-        """(sequence number, process index, side) of container output and input, in order."""
+        self.output: list[tuple[int, int]] = []
+        """(sequence number, process index) of output on its way up, each hop of it, as it was written."""
         self._message_starts: array[int] = array("I")
         self._half_seen: dict[tuple[str, str, str], deque[Message]] = defaultdict(deque)
         self._unanswered: dict[tuple[str, str, object], deque[Message]] = defaultdict(deque)
@@ -96,7 +96,8 @@ class Conversation:
         if event.protocol == CONTAINERD_EVENT:
             self._containerd_event(event, sighting)
         elif event.protocol == STDIO:
-            self.stdio.append((sequence, process, event.side))
+            if event.side == "sent" and event.fields.get("stream") != "stdin":
+                self.output.append((sequence, process))
         elif event.protocol in CONVERSATIONS:
             self._message(event, sighting)
 
@@ -108,10 +109,10 @@ class Conversation:
         """How many of containerd's events had been seen by then."""
         return bisect_right(self.events, cursor, key=lambda event: event.sequence)
 
-    def stdio_between(self, after: int, cursor: int) -> list[tuple[int, int, str]]:
-        """The container's output and input after one event, up to and including another."""
-        first = bisect_right(self.stdio, after, key=lambda entry: entry[0])
-        return self.stdio[first : bisect_right(self.stdio, cursor, key=lambda entry: entry[0])]
+    def output_between(self, after: int, cursor: int) -> list[tuple[int, int]]:
+        """The hops of output after one event, up to and including another."""
+        first = bisect_right(self.output, after, key=lambda hop: hop[0])
+        return self.output[first : bisect_right(self.output, cursor, key=lambda hop: hop[0])]
 
     def _message(self, event: MessageSeen, sighting: Sighting) -> None:
         stream = event.fields.get("stream")

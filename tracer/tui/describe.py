@@ -1,18 +1,18 @@
 """Everything about one row, for the page that Enter opens."""
 
-import errno
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
 
+from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
-from tracer.events import ActionSeen, MessageSeen, ProcessExecuted, Scalar, StageEntered, SyscallEntered, SyscallExited
+from tracer.decode.text import arguments, format_call, result_text
+from tracer.events import ActionSeen, MessageSeen, ProcessExecuted, StageEntered, SyscallEntered, SyscallExited
 from tracer.model import Process
 from tracer.model.conversation import Sighting
 from tracer.report.process_tree import describe_end, short_command
-from tracer.tui.call_text import format_call
 from tracer.tui.view import TraceView
 from tracer.tui.widgets.calls import Calls
 from tracer.tui.widgets.containerd_events import ContainerdEvents
@@ -25,7 +25,7 @@ _JSON_TOKEN = re.compile(
 )
 
 
-def describe(view: TraceView, pane: EventLog, row: int) -> tuple[str, Text] | None:
+def describe(view: TraceView, pane: EventLog, row: int) -> tuple[str, Group] | None:
     """A heading and a page for a row of a pane."""
     if isinstance(pane, Conversation) and (message := pane.message_at(row)) is not None:
         return message.title, _sightings(view, message.sightings, message.connection)
@@ -60,18 +60,31 @@ def pretty_json(view: TraceView, body: str) -> Text:
 
 
 class _Page:
-    """Collects labelled lines."""
+    """Collects labelled lines under headings; long values wrap beside their labels."""
 
     def __init__(self, view: TraceView) -> None:
         self.ink = view.ink
-        self.text = Text()
+        self.parts: list[RenderableType] = []
+        self._grid: Table | None = None
 
     def line(self, label: str, value: str) -> None:
-        self.text.append(f"{label:<14} ", self.ink.dim)
-        self.text.append(f"{value}\n", self.ink.plain)
+        if self._grid is None:
+            self._grid = Table.grid(padding=(0, 2))
+            self._grid.add_column(style=self.ink.dim, no_wrap=True, min_width=12)
+            self._grid.add_column(style=self.ink.plain, overflow="fold")
+            self.parts.append(self._grid)
+        self._grid.add_row(Text(label), Text(value))
 
     def heading(self, words: str) -> None:
-        self.text.append(f"\n{words}\n", self.ink.lit)
+        self.text(Text(f"\n{words}", style=self.ink.lit))
+
+    def text(self, text: Text) -> None:
+        """A paragraph over the whole width."""
+        self.parts.append(text)
+        self._grid = None
+
+    def done(self) -> Group:
+        return Group(*self.parts)
 
 
 def _who(view: TraceView, process: Process | None, sequence: int) -> str:
@@ -81,7 +94,7 @@ def _who(view: TraceView, process: Process | None, sequence: int) -> str:
     return f"{layer} {process.pid}: {short_command(view.model, process, sequence)}"
 
 
-def _sightings(view: TraceView, sightings: "tuple[Sighting, ...] | list[Sighting]", connection: str) -> Text:
+def _sightings(view: TraceView, sightings: "tuple[Sighting, ...] | list[Sighting]", connection: str) -> Group:
     page = _Page(view)
     first = view.event(sightings[0].sequence)
     for sighting in sightings:
@@ -97,66 +110,53 @@ def _sightings(view: TraceView, sightings: "tuple[Sighting, ...] | list[Sighting
     if isinstance(first, MessageSeen):
         if because := _why(view):
             page.line("why", because)
-        if first.fields:
-            page.heading("fields")
-            _fields(page, first.fields)
         if first.body:
             page.heading("body")
-            page.text.append_text(pretty_json(view, first.body))
-    return page.text
+            page.text(pretty_json(view, first.body))
+        if first.fields:
+            page.heading("fields")
+            for name, value in first.fields.items():
+                page.line(f"  {name}", value if isinstance(value, str) else json.dumps(value))
+    return page.done()
 
 
 def _why(view: TraceView) -> str:
     return " ▸ ".join(view.model.conversation.messages[index].title for index in view.links.why)
 
 
-def _fields(page: _Page, fields: Mapping[str, Scalar]) -> None:
-    width = max(len(name) for name in fields)
-    for name, value in fields.items():
-        page.text.append(f"  {name:<{width}}  ", page.ink.dim)
-        page.text.append(f"{value}\n", page.ink.plain)
-
-
 def _call_line(view: TraceView, sequence: int) -> str:
     event = view.event(sequence)
     if isinstance(event, SyscallEntered | SyscallExited):
-        return format_call(event, view.model.header)
+        return format_call(event, view.model.header.syscalls.get(event.number))
     return f"event {sequence}"
 
 
-def _call(view: TraceView, sequence: int) -> Text:
+def _call(view: TraceView, sequence: int) -> Group:
     page = _Page(view)
     event = view.event(sequence)
     if not isinstance(event, SyscallEntered | SyscallExited):
         page.line("damaged", "this line of the recording cannot be read")
-        return page.text
-    page.text.append(format_call(event, view.model.header) + "\n\n", page.ink.strong)
+        return page.done()
+    signature = view.model.header.syscalls.get(event.number)
+    page.text(Text(format_call(event, signature) + "\n", style=view.ink.strong))
     page.line("made by", _who(view, view.model.process_of(sequence), sequence))
     page.line("task", str(event.tid))
     page.line("event", f"{sequence} of the recording")
     if because := _why(view):
         page.line("why", because)
-    signature = view.model.header.syscalls.get(event.number)
     page.heading("arguments")
-    for place, value in enumerate(event.arguments):
-        name, kind = signature.arguments[place] if signature and place < len(signature.arguments) else (f"#{place}", "")
-        shown = f"{value}" if -4096 < value < 65536 else f"{value:#x}"
-        page.line(f"  {name}", f"{shown}  {kind}  {event.files.get(place, '')}".rstrip())
-        for key, data in event.data.items():
-            if key.split(".")[0] == str(place):
-                page.line("", "(could not be read)" if data is None else _bytes(data))
-    if isinstance(event, SyscallExited):
-        failed = -4096 < event.result < 0
-        page.line(
-            "  returned", f"{event.result} {errno.errorcode.get(-event.result, '')}" if failed else str(event.result)
-        )
-    else:
-        page.line("  returned", "not yet: it waits, or is held before it begins")
+    for argument in arguments(event, signature):
+        page.line(f"  {argument.name}", argument.text)
+    page.line("  returned", result_text(event, signature) or "not yet: it waits, or is held before it begins")
+    if any(event.data.values()):
+        page.heading("memory")
+    for key, data in event.data.items():
+        page.line(f"  argument {key}", "(could not be read)" if data is None else _bytes(data))
     if made := view.model.carried.get(sequence):
         page.heading("what it amounts to")
         for derived in made:
             _derived(view, page, derived)
-    return page.text
+    return page.done()
 
 
 def _derived(view: TraceView, page: _Page, sequence: int) -> None:
@@ -177,10 +177,10 @@ def _bytes(data: bytes) -> str:
         return text.decode("ascii")
     rows = [data[at : at + 16] for at in range(0, min(len(data), 256), 16)]
     dump = [f"{row.hex(' '):<48} {''.join(chr(b) if 32 <= b < 127 else '.' for b in row)}" for row in rows]
-    return ("\n" + " " * 15).join([*dump, f"({len(data)} bytes)"] if len(data) > 256 else dump)
+    return "\n".join([*dump, f"({len(data)} bytes)"] if len(data) > 256 else dump)
 
 
-def _process(view: TraceView, process: Process) -> Text:
+def _process(view: TraceView, process: Process) -> Group:
     page = _Page(view)
     cursor = view.cursor
     model = view.model
@@ -204,4 +204,4 @@ def _process(view: TraceView, process: Process) -> Text:
             page.line("cwd", event.cwd)
             for place, variable in enumerate(event.environment):
                 page.line("" if place else "environment", variable)
-    return page.text
+    return page.done()

@@ -9,11 +9,15 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
 
+from tracer.decode.text import format_call
 from tracer.events import SyscallEntered, SyscallExited
 from tracer.model import Link, Process
 from tracer.model.phases import PhaseFold, Segment
-from tracer.tui.call_text import format_call
+from tracer.tui.short_text import short_paths
 from tracer.tui.widgets.event_log import EventLog, Piece
+
+UNFINISHED = " <unfinished ...>"
+"""What strace and `format_call` write where a result would stand; here it is said in words."""
 
 
 class Calls(EventLog):
@@ -53,7 +57,7 @@ class Calls(EventLog):
             return self._write_segment(segment)
         if place >= self._count:
             entry = self._waiting[place - self._count]
-            return [("⧗ ", self.view.ink.lit), *self._write_call(entry), ("  in this call now", self.view.ink.dim)]
+            return [("◔ ", self.view.ink.lit), *self._write_call(entry), (f"  {self._waits(entry)}", self.view.ink.lit)]
         inside = self._fold is not None and bool(self._fold.at_place(place).name)
         return [("  " + ("  " if inside else ""), self.view.ink.dim), *self._write_call(self._calls[place])]
 
@@ -107,7 +111,8 @@ class Calls(EventLog):
         return self._count
 
     def search_text(self, place: int) -> str:
-        return "".join(text for text, _ in self._write_call(self._calls[place]))
+        event = self.view.event(self._calls[place])
+        return self._full_text(event) if isinstance(event, SyscallEntered | SyscallExited) else ""
 
     def search_place(self) -> int:
         if not 0 <= self.chosen < self._rows:
@@ -191,12 +196,20 @@ class Calls(EventLog):
             pieces += [("  … ", ink.dim), *self._write_call(self._calls[stop - 1])]
         return pieces
 
+    def _full_text(self, event: SyscallEntered | SyscallExited) -> str:
+        return format_call(event, self.view.model.header.syscalls.get(event.number))
+
+    def _waits(self, entry: int) -> str:
+        """What an unfinished call is up to: a stage that is come to at its entry has it held before it begins."""
+        stage = self.view.model.stage_at(self.view.cursor)
+        return "is about to happen" if stage is not None and stage.evidence == entry else "waits"
+
     def _write_call(self, sequence: int) -> Sequence[Piece]:
         ink = self.view.ink
         event = self.view.event(sequence)
         if not isinstance(event, SyscallEntered | SyscallExited):
             return [("(this line of the recording is damaged)", ink.bad)]
-        text = format_call(event, self.view.model.header)
+        text = short_paths(self._full_text(event).removesuffix(UNFINISHED))
         who: list[Piece] = []
         if self._process is None and (process := self.view.model.process_of(sequence)) is not None:
             layer = process.layer_at(sequence)

@@ -1,17 +1,15 @@
 """Pane 1: what the programs say to each other. One line a message, both of its ends named."""
 
-import re
 from collections.abc import Sequence
 
 from tracer.model import Link
 from tracer.model.conversation import Message
+from tracer.tui.short_text import short_title
 from tracer.tui.widgets.event_log import Piece
 from tracer.tui.widgets.story_log import StoryLog
 
 _NAMES = {"http": "HTTP", "grpc": "gRPC", "ttrpc": "ttRPC"}
-_LONG_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
-_VERSION = re.compile(r" /v1\.\d+/")
-ENDS_WIDTH = 21
+ENDS_WIDTH = 19
 
 
 class Conversation(StoryLog):
@@ -42,9 +40,9 @@ class Conversation(StoryLog):
         return [
             (f"{_NAMES.get(message.protocol, message.protocol):<6}", ink.dim),
             (near, ink.layer(near)),
-            (f" {arrow} ", ink.dim),
+            (arrow, ink.dim),
             (far, ink.layer(far)),
-            (" " * max(1, ENDS_WIDTH - len(near) - len(far) - 4), ink.plain),
+            (" " * max(1, ENDS_WIDTH - len(near) - len(far) - len(arrow)), ink.plain),
             (short_title(message.title), ink.dim if envelope else ink.plain if answer else ink.strong),
         ]
 
@@ -62,8 +60,3 @@ class Conversation(StoryLog):
         received = view.layer_of(message.received.process, message.received.sequence) if message.received else None
         ends = (sent or "?", received or "?")
         return ends if message.direction == "request" else (ends[1], ends[0])
-
-
-def short_title(title: str) -> str:
-    """A message's title without what is the same in all of them: API version, the rest of a long id."""
-    return _LONG_ID.sub(r"\1", _VERSION.sub(" /", title))

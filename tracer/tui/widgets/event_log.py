@@ -95,7 +95,7 @@ class EventLog(ScrollView, can_focus=True, inherit_bindings=False):
     def update_rows(self, *, follow: bool) -> None:
         """The model or the cursor has changed. `follow`: the last row becomes the chosen one."""
         self._rows = self.row_count()
-        self.virtual_size = Size(self.scrollable_content_region.width, self._rows)
+        self.virtual_size = Size(1, self._rows)
         if follow or self.chosen >= self._rows:
             linked = self.linked_row() if follow else None
             self.chosen = self._rows - 1 if linked is None else linked
@@ -105,7 +105,7 @@ class EventLog(ScrollView, can_focus=True, inherit_bindings=False):
     def show_links(self) -> None:
         """Something was chosen elsewhere: bring what belongs to it into sight."""
         self._rows = self.row_count()
-        self.virtual_size = Size(self.scrollable_content_region.width, self._rows)
+        self.virtual_size = Size(1, self._rows)
         linked = self.linked_row()
         if linked is not None or self.chosen >= self._rows:
             self.chosen = self._rows - 1 if linked is None else linked
@@ -180,5 +180,5 @@ class EventLog(ScrollView, can_focus=True, inherit_bindings=False):
             self.choose(self.scroll_offset.y + offset.y)
 
     def on_resize(self) -> None:
-        self.virtual_size = Size(self.scrollable_content_region.width, self._rows)
+        self.virtual_size = Size(1, self._rows)
         self.bring_into_sight(self.chosen)

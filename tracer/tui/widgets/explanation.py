@@ -3,8 +3,8 @@
 from rich.text import Text
 from textual.widgets import Static
 
+from tracer.tui.short_text import short_title
 from tracer.tui.view import TraceView
-from tracer.tui.widgets.conversation import short_title
 
 
 class Explanation(Static):

@@ -80,9 +80,12 @@ class Terminal(Widget, can_focus=True):
         if cursor < self._past_shown:
             self._past.reset()
             self._past_shown = -1
-        for sequence, process, side in self.view.model.conversation.stdio_between(self._past_shown, cursor):
+        for sequence, process in self.view.model.conversation.output_between(self._past_shown, cursor):
+            # The last hop counts: the client writes to the user's terminal.
+            if self.view.layer_of(process, sequence) is not Layer.CLIENT:
+                continue
             event = self.view.event(sequence)
-            if isinstance(event, MessageSeen) and self._reaches_the_user(process, sequence, side):
+            if isinstance(event, MessageSeen):
                 # A terminal that is not raw makes CR LF of LF (ONLCR, termios(3)); where CR is there already, no harm.
                 self._past_stream.feed(event.body.replace("\n", "\r\n"))
         self._past_shown = cursor
@@ -156,10 +159,6 @@ class Terminal(Widget, can_focus=True):
     def _type(self, keys: bytes) -> None:
         if keys and self.view.session.terminal_fd >= 0:
             os.write(self.view.session.terminal_fd, keys)
-
-    def _reaches_the_user(self, process: int, sequence: int, side: str) -> bool:
-        """The last hop: the client writes to its terminal."""
-        return side == "sent" and self.view.layer_of(process, sequence) is Layer.CLIENT
 
     def _update_title(self) -> None:
         if self.is_live and self.has_focus:
