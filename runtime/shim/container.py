@@ -175,14 +175,17 @@ class Container:
         process = self.process(exec_id)
         process.require_running()
         if exec_id:
-            os.kill(process.pid, number)
+            try:
+                os.kill(process.pid, number)
+            except ProcessLookupError:
+                raise not_found("process already finished") from None
             return
         try:
             await self._runtime.kill(self.id, number, everybody=everybody)
         except TaskError as error:
             words = error.message.lower()
             if any(gone in words for gone in ("already finished", "not running", "no such process", "not exist")):
-                raise TaskError(5, "process already finished: not found") from None
+                raise not_found("process already finished") from None
             raise
 
     async def pause(self) -> None:

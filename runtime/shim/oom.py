@@ -37,10 +37,11 @@ class OomWatch:
             self._fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
             self._v1 = True
             control = os.open(f"{memory}/memory.oom_control", os.O_RDONLY | os.O_CLOEXEC)
+            registry = os.open(f"{memory}/cgroup.event_control", os.O_WRONLY | os.O_CLOEXEC)
             try:
-                with open(f"{memory}/cgroup.event_control", "w", encoding="ascii") as file:
-                    file.write(f"{self._fd} {control}")
+                os.write(registry, b"%d %d" % (self._fd, control))
             finally:
+                os.close(registry)
                 os.close(control)
             self._loop.watch(self._fd, READ, lambda _ready: self.check())
         elif cgroup.v2 and os.path.exists(f"{cgroup.v2}/memory.events"):

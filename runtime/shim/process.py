@@ -9,7 +9,7 @@ Real counterpart: containerd pkg/process init.go, exec.go and their state machin
 
 from runtime.api.containerd.process_pb2 import Status
 from runtime.shim.clock import ZERO, now
-from runtime.shim.errors import FAILED_PRECONDITION, NOT_FOUND, TaskError
+from runtime.shim.errors import FAILED_PRECONDITION, TaskError, not_found
 from runtime.shim.loop import Promise
 from runtime.shim.stdio import StdioPaths, Streams
 
@@ -45,6 +45,6 @@ class Process:
     def require_running(self) -> None:
         """Refuse what only a living process can be asked, in the words that containerd's clients know."""
         if self.exited.done:
-            raise TaskError(NOT_FOUND, "process already finished: not found")
+            raise not_found("process already finished")
         if self.pid == 0:
             raise TaskError(FAILED_PRECONDITION, "process not created: failed precondition")

@@ -51,7 +51,7 @@ def start(namespace: str, container_id: str, address: str) -> int:
     if listener is not None:
         pid = os.fork()
         if pid == 0:
-            _become_daemon()
+            _become_daemon(keep=listener.fileno())
             from runtime.shim.serve import serve  # here, because start's own part does not need it and is waited for
 
             serve(listener, namespace, address)
@@ -63,9 +63,12 @@ def start(namespace: str, container_id: str, address: str) -> int:
     return 0
 
 
-def _become_daemon() -> None:
+def _become_daemon(keep: int) -> None:
     """Leave the caller's session and streams: its death, or its terminal's, must not reach the container."""
     os.setsid()
+    # Whatever containerd was started with and did not mark close-on-exec would stay open for the container's life.
+    os.closerange(3, keep)
+    os.closerange(keep + 1, os.sysconf("SC_OPEN_MAX"))
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)

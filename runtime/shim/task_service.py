@@ -24,8 +24,8 @@ from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from runtime.api.containerd import task_shim_pb2 as task
-from runtime.api.containerd.process_pb2 import ProcessInfo, Status
-from runtime.api.containerd.runc_options_pb2 import Options
+from runtime.api.containerd.process_pb2 import Status
+from runtime.api.containerd.runc_options_pb2 import Options, ProcessDetails
 from runtime.shim.bundle import RuntimeOptions
 from runtime.shim.container import Container, Surroundings, check_identifier
 from runtime.shim.errors import ALREADY_EXISTS, INVALID_ARGUMENT, UNIMPLEMENTED, UNKNOWN, TaskError, not_found
@@ -138,8 +138,14 @@ class TaskService:
         _fill_end(process, response)
 
     async def _pids(self, request: task.PidsRequest, response: task.PidsResponse) -> None:
-        for pid in await self._held(request.id).pids():
-            response.processes.append(ProcessInfo(pid=pid))
+        container = self._held(request.id)
+        exec_ids = {process.pid: exec_id for exec_id, process in container.execs.items()}
+        for pid in await container.pids():
+            entry = response.processes.add(pid=pid)
+            if pid in exec_ids:
+                details = ProcessDetails(exec_id=exec_ids[pid])
+                entry.info.type_url = details.DESCRIPTOR.full_name
+                entry.info.value = details.SerializeToString()
 
     async def _stats(self, request: task.StatsRequest, response: task.StatsResponse) -> None:
         from runtime.shim.metrics import read_metrics  # only who is asked pays for the import
