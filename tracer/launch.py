@@ -36,7 +36,11 @@ def prepare(words: RunWords, *, hold: bool) -> Iterator[Prepared]:
         _check_writable(kept)
     cleanup.cleanup_abandoned()
     plan = plan_stack(**_seats(words))
+    recording = f"{plan.registry}/recording.jsonl"
     try:
+        if kept:
+            # Through a link, so that the engine's other files (what the programs print) are beside it, and go with it.
+            os.symlink(os.path.abspath(kept), recording)
         launch = Launch(
             background=plan.background(),
             foreground=plan.foreground(["run", *words.docker], os.getcwd()),
@@ -45,7 +49,7 @@ def prepare(words: RunWords, *, hold: bool) -> Iterator[Prepared]:
             seats=plan.seats,
             hold=hold,
         )
-        yield Prepared(plan, launch, os.path.abspath(kept) if kept else f"{plan.registry}/recording.jsonl")
+        yield Prepared(plan, launch, recording)
     finally:
         report = cleanup.cleanup_stack(plan)
         if report.problems:
@@ -66,8 +70,9 @@ def _seats(words: RunWords) -> dict[str, str]:
 
 
 def _check_writable(path: str) -> None:
+    """Make the file, empty, or say why not before anything is started."""
     try:
-        with open(path, "ab"):
+        with open(path, "wb"):
             pass
     except OSError as error:
         raise CommandError(f"cannot write {path}: {(error.strerror or '').lower()}") from error

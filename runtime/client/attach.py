@@ -108,6 +108,8 @@ class AttachedContainer:
         self._start: Connection | None = None
         self._to_send = b""
         self._output_open = False
+        self._signals_to_forward: list[signal.Signals] = []
+        """Kept until the daemon has said that there is a process: before, they would be refused and lost."""
         self.status: int | None = None
         self.refused: Exception | None = None
         """Why the container was not started."""
@@ -180,8 +182,9 @@ class AttachedContainer:
 
     def _ready(self, source: object, events: int, signals: SignalPipe) -> None:
         if source is signals:
-            for number in signals.take():
-                self._forward(number)
+            self._signals_to_forward += signals.take()
+            if self._start is None:
+                self._forward_all()
         elif source == 0:
             self._take_input()
         elif source is self._start and self._start is not None:
@@ -204,6 +207,7 @@ class AttachedContainer:
             return
         if self._tty:
             self.resize()
+        self._forward_all()
 
     def _read_status(self, connection: Connection) -> None:
         self._selector.unregister(connection)
@@ -265,6 +269,10 @@ class AttachedContainer:
         else:
             for number, payload in self._frames.feed(data):
                 write_all(2 if number == 2 else 1, payload)
+
+    def _forward_all(self) -> None:
+        while self._signals_to_forward:
+            self._forward(self._signals_to_forward.pop(0))
 
     def _forward(self, number: signal.Signals) -> None:
         if number == signal.SIGWINCH and self._tty:

@@ -1,0 +1,144 @@
+"""`glassbottom record`: to a script it is `docker run`; killed in any part, it leaves nothing behind."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tracer import procfs
+from tracer.leftovers import cgroup_folders, links_of, processes_of
+from tracer.stack import StackPlan, load
+
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.xdist_group("record")]
+
+
+@pytest.fixture
+def runtime_dir() -> Iterator[Path]:
+    """An XDG_RUNTIME_DIR of its own, short as real ones are; nothing may be left in it."""
+    folder = Path(tempfile.mkdtemp(prefix="gb-", dir="/tmp"))
+    yield folder
+    left = sorted(path.name for path in folder.iterdir() if path.name != "run.jsonl")
+    shutil.rmtree(folder)
+    assert left == []
+
+
+def record(runtime_dir: Path, *words: str) -> "subprocess.Popen[str]":
+    command = [
+        sys.executable,
+        "-m",
+        "tracer",
+        "record",
+        "-o",
+        f"{runtime_dir}/run.jsonl",
+        "--",
+        "docker",
+        "run",
+        *words,
+    ]
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(runtime_dir)}
+    return subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, text=True, env=environment)
+
+
+def test_record_passes_streams_and_exit_code_on(runtime_dir: Path) -> None:
+    """stdin, stdout and stderr are the container's, and so is the exit code; the recording is whole."""
+    process = record(runtime_dir, "--rm", "-i", "hostbox", "sh", "-c", "cat; echo err >&2; exit 3")
+    out, err = process.communicate("from stdin\n")
+    lines = (runtime_dir / "run.jsonl").read_text().splitlines()
+
+    assert (process.returncode, out, err) == (3, "from stdin\n", "err\n")
+    assert json.loads(lines[-1])[0] == "ended"
+    assert json.loads(lines[-1])[2] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (("--rm", "hostbox", "nosuch"), 127, 'exec: "nosuch": executable file not found in $PATH'),
+        (("--rm", "nosuch", "true"), 125, "Unable to find image 'nosuch:latest' locally"),
+    ],
+)
+def test_record_refusals_are_dockers(runtime_dir: Path, words: tuple[str, ...], code: int, text: str) -> None:
+    """The client's words and codes come through."""
+    process = record(runtime_dir, *words)
+    _, err = process.communicate()
+
+    assert (process.returncode, text in err) == (code, True), err
+
+
+def test_record_passes_signals_on_to_the_client(runtime_dir: Path) -> None:
+    """The client is in a session of its own, where no terminal's Ctrl-C would reach it."""
+    script = "trap 'echo caught; exit 9' TERM; echo ready; while :; do sleep 0.05; done"
+    process = record(runtime_dir, "--rm", "hostbox", "sh", "-c", script)
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate()
+
+    assert (process.returncode, out) == (9, "caught\n"), err
+
+
+def test_record_says_so_when_its_engine_is_killed(runtime_dir: Path) -> None:
+    """What was traced dies with the tracer; the rest is cleaned up, and the exit code is docker's for a refusal."""
+    process = record(runtime_dir, "--rm", "hostbox", "sh", "-c", "echo ready; exec sleep 1000")
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    plan = only_plan(runtime_dir)
+
+    os.kill(pid_of(plan, "tracer.engine"), signal.SIGKILL)
+    _, err = process.communicate()
+
+    assert process.returncode == 125
+    assert "engine ended early" in err
+    assert "Traceback" not in err
+    assert left_of(plan) == []
+
+
+@pytest.mark.parametrize(
+    "victim",
+    ["tracer.engine", "runtime.client", "runtime.daemon", "runtime.containerd", "containerd-shim", "sleep 1000"],
+)
+def test_kill_9_of_a_part_and_of_the_owner_leaves_nothing_after_cleanup(runtime_dir: Path, victim: str) -> None:
+    """Whatever died first, everything is found by the names on disk."""
+    process = record(runtime_dir, "--rm", "hostbox", "sh", "-c", "echo ready; exec sleep 1000")
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    plan = only_plan(runtime_dir)
+
+    os.kill(pid_of(plan, victim), signal.SIGKILL)
+    process.kill()
+    process.communicate()
+    done = subprocess.run(
+        [sys.executable, "-m", "tracer", "cleanup"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "XDG_RUNTIME_DIR": str(runtime_dir)},
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert left_of(plan) == []
+
+
+def only_plan(runtime_dir: Path) -> StackPlan:
+    (registry,) = (runtime_dir / "glassbottom").iterdir()
+    return load(str(registry))
+
+
+def pid_of(plan: StackPlan, part: str) -> int:
+    """The one process of the stack with this in its command line (the shim's parent has ended by now)."""
+    return next(pid for pid in processes_of(plan) if part in " ".join(procfs.argv(pid)))
+
+
+def left_of(plan: StackPlan) -> list[str]:
+    """Everything on this host that bears the stack's name."""
+    mounts = [mount.point for mount in procfs.mounts() if mount.point.startswith(f"{plan.root}/")]
+    processes = [" ".join(procfs.argv(pid)) for pid in processes_of(plan)]
+    files = [path for path in (plan.root, plan.registry) if os.path.lexists(path)]
+    return [*processes, *mounts, *cgroup_folders(plan), *links_of(plan), *files]
