@@ -243,6 +243,18 @@ async def test_terminal_shows_the_output_up_to_the_cursor(opened: Opener) -> Non
         assert early.strip() == "/ #"
 
 
+async def test_terminal_shows_its_output_at_any_size(opened: Opener) -> None:
+    """A pane that was hidden, or becomes smaller, loses nothing that fits."""
+    async with opened(size=(80, 24)) as (pilot, screen):
+        await press(pilot, "end", "6")
+        small = "\n".join(screen.terminal.screen_shown.display).split()
+        await pilot.resize_terminal(160, 45)
+        await pilot.pause()
+        large = "\n".join(screen.terminal.screen_shown.display).split()
+
+        assert small == large == ["/", "#", "hostname", "c0ffee000000", "/", "#"]
+
+
 async def test_zoom_gives_one_pane_the_screen(opened: Opener) -> None:
     """z hides the others, z brings them back."""
     async with opened() as (pilot, screen):

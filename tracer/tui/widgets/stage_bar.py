@@ -56,7 +56,7 @@ class StageBar(Widget):
                 Segment(head, ink.badge),
                 Segment(" "),
                 Segment("━" * done, ink.lit),
-                Segment("╌" * (length - done), ink.dim),
+                Segment("─" * (length - done), ink.dim),
                 Segment(f"  {layer}{': ' if layer else ''}", ink.layer(layer)),
                 Segment(title, ink.strong),
             ]

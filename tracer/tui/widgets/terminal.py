@@ -21,6 +21,7 @@ from tracer.tui.keys import LEAVE_TERMINAL
 from tracer.tui.view import TraceView
 from tracer.tui.widgets.terminal_keys import sequence_for
 
+KEPT_BYTES = 1 << 16
 _NAMED = {"brown": "yellow", "brightbrown": "bright_yellow", "brightblack": "bright_black"}
 
 
@@ -48,6 +49,8 @@ class Terminal(Widget, can_focus=True):
         super().__init__(id="terminal", classes="pane")
         self.view = view
         self._typed = False
+        self._said = bytearray()
+        """The end of what the container wrote, to be shown again at another size."""
         self._now = AnsweringScreen(80, 24, self._answer)
         self._now_stream = pyte.ByteStream(self._now)
         self._past = pyte.Screen(80, 24)
@@ -71,6 +74,8 @@ class Terminal(Widget, can_focus=True):
     def feed(self, output: bytes) -> None:
         """The container wrote to its terminal."""
         self.written = True
+        self._said += output
+        del self._said[:-KEPT_BYTES]
         self._now_stream.feed(output)
         self.refresh()
 
@@ -96,7 +101,7 @@ class Terminal(Widget, can_focus=True):
         screen = self.screen_shown
         if y >= screen.lines:
             return Strip.blank(self.size.width, self.rich_style)
-        if y == 0 and not any(screen.display[0].strip() for _ in (0,)) and not "".join(screen.display).strip():
+        if y == 0 and not "".join(screen.display).strip():
             text = "  the container has written nothing yet"
             return (
                 Strip([Segment(text, self.view.ink.dim)])
@@ -117,8 +122,17 @@ class Terminal(Widget, can_focus=True):
     def on_resize(self, event: Resize) -> None:
         """The container's terminal is as large as the pane; the kernel tells who is attached to it."""
         rows, columns = max(2, self.size.height), max(10, self.size.width)
+        if (rows, columns) == (self._now.lines, self._now.columns):
+            return
         for screen in (self._now, self._past):
             screen.resize(rows, columns)
+            screen.reset()
+        # pyte cuts lines off at the top: what was written is written again, and questions in it stay unanswered.
+        typed, self._typed = self._typed, False
+        self._now_stream.feed(bytes(self._said))
+        self._typed = typed
+        self._past_shown = -1
+        self.update_rows(follow=False)
         resize = getattr(self.view.session, "resize_terminal", None)
         if resize is not None:
             resize(rows, columns)
