@@ -14,7 +14,7 @@ rpc streams responses, a plain function that returns an async iterator. Whatever
 containerd's own errors by their class, bytes that are not the message as INTERNAL (as grpc-go says), an OSError as
 UNKNOWN with its text.
 
-Left out on purpose: TLS, TCP, compression, health checks, keepalive pings (a paused client must not be dropped).
+Left out on purpose: TLS, TCP, compression, keepalive pings (a paused client must not be dropped).
 """
 
 import inspect

@@ -153,6 +153,7 @@ def watch_events() -> Iterator[Callable[[Containerd], Events]]:
 
 def launch(kind: str, directory: Path, rootfs: Path, environment: Mapping[str, str]) -> Containerd:
     """Start a containerd in the directory and return when it is ready."""
+    ready = READY[kind]
     if kind == "real":
         config = directory / "config.toml"
         config.write_text(REAL_CONFIG.format(directory=directory))
@@ -172,7 +173,7 @@ def launch(kind: str, directory: Path, rootfs: Path, environment: Mapping[str, s
     assert process.stderr is not None
     for line in process.stderr:
         containerd.log.append(line)
-        if READY[kind] in line:
+        if ready in line:
             break
     else:
         pytest.fail(f"{kind} containerd did not start: {''.join(containerd.log)}")

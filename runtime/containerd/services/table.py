@@ -75,6 +75,12 @@ def _diff(parts: Parts) -> Service:
     return DiffService(parts.content)
 
 
+def _health(parts: Parts) -> Service:
+    from runtime.containerd.services.health import HealthService
+
+    return HealthService()
+
+
 SERVICES: dict[str, Callable[[Parts], Service]] = {
     "containerd.services.version.v1.Version": _version,
     "containerd.services.introspection.v1.Introspection": _introspection,
@@ -87,4 +93,5 @@ SERVICES: dict[str, Callable[[Parts], Service]] = {
     "containerd.services.images.v1.Images": _images,
     "containerd.services.snapshots.v1.Snapshots": _snapshots,
     "containerd.services.diff.v1.Diff": _diff,
+    "grpc.health.v1.Health": _health,
 }
