@@ -5,6 +5,7 @@ while it grows; it holds whatever the tracees read and wrote, so it is readable 
 """
 
 import os
+import stat
 
 from tracer import codec
 from tracer.events import Event, RecordingHeader
@@ -18,6 +19,8 @@ class Recorder:
 
     def __init__(self, path: str) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        if stat.S_ISREG(os.fstat(self._fd).st_mode):
+            os.fchmod(self._fd, 0o600)  # it may have been there before
         self._lines: list[str] = []
         self.path = path
         self.sequence = 0
