@@ -141,7 +141,9 @@ def why(model: TraceModel, sequence: int, process: int) -> list[int]:
             continue
         server = message.received.process if message.received else NOBODY
         server_depth = _depth(model, server, sequence)
-        if 0 <= server_depth <= depth and not _waits_for_good(message):
+        if not _depth(model, _carrier(message), message.sequence) < server_depth <= depth:
+            continue  # asked of somebody else, or on its way up, as a shim's reports are
+        if server_depth >= 0 and not _waits_for_good(message):
             found.append((server_depth, message.index))
     # Of several open requests to one seat the newest is the one being worked on.
     newest = dict(sorted(found))

@@ -156,7 +156,8 @@ class ProcessTable:
 
     def exited(self, sequence: int, event: ProcessExited) -> int:
         self._fold.feed(event)
-        index = self._of_task.pop(event.tid, NOBODY)
+        # The task stays known until its number is reused: what its end amounts to is told after it.
+        index = self._of_task.get(event.tid, NOBODY)
         if index == NOBODY:
             return NOBODY
         process = self.all[index]

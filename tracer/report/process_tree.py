@@ -56,9 +56,9 @@ def _short_words(execution: Execution) -> str:
 
 def _short_word(word: str) -> str:
     """A long path is its end, a container's id its first twelve letters."""
-    if len(word) == 64 and word.isalnum():
-        return word[:12]
-    return f"…/{word.rsplit('/', 1)[-1][:24]}" if len(word) > 28 and "/" in word else word
+    end = word.rsplit("/", 1)[-1]
+    end = end[:12] if len(end) == 64 and end.isalnum() else end[:24]
+    return f"…/{end}" if len(word) > 28 and "/" in word else end if len(word) == 64 else word
 
 
 def describe_end(process: Process) -> str:

@@ -57,7 +57,7 @@ class Calls(EventLog):
             return self._write_segment(segment)
         if place >= self._count:
             entry = self._waiting[place - self._count]
-            return [("◔ ", self.view.ink.lit), *self._write_call(entry), (f"  {self._waits(entry)}", self.view.ink.lit)]
+            return [(f"◔ {self._waits(entry)} ", self.view.ink.lit), *self._write_call(entry)]
         inside = self._fold is not None and bool(self._fold.at_place(place).name)
         return [("  " + ("  " if inside else ""), self.view.ink.dim), *self._write_call(self._calls[place])]
 
@@ -202,7 +202,7 @@ class Calls(EventLog):
     def _waits(self, entry: int) -> str:
         """What an unfinished call is up to: a stage that is come to at its entry has it held before it begins."""
         stage = self.view.model.stage_at(self.view.cursor)
-        return "is about to happen" if stage is not None and stage.evidence == entry else "waits"
+        return "about to" if stage is not None and stage.evidence == entry else "waiting in"
 
     def _write_call(self, sequence: int) -> Sequence[Piece]:
         ink = self.view.ink

@@ -55,6 +55,7 @@ class EventLog(ScrollView, can_focus=True, inherit_bindings=False):
         self.chosen = -1
         self.query_text = ""
         self._rows = 0
+        self._ground = Style()
 
     # --- what a subclass says -------------------------------------------------------------------------------------
 
@@ -129,10 +130,14 @@ class EventLog(ScrollView, can_focus=True, inherit_bindings=False):
                 Region(0, row, 1, 1), animate=False, force=True, immediate=True, x_axis=False, origin_visible=False
             )
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._ground = self.rich_style  # costs as much as a row; once a frame is enough
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         row = self.scroll_offset.y + y
         width = self.scrollable_content_region.width
-        base = self.rich_style
+        base = self._ground
         ink = self.view.ink
         if row >= self._rows:
             text = f"  {self.empty}" if y == 0 and not self._rows else ""
