@@ -1,8 +1,8 @@
 """Making a container, for `create` and `run` (runtime-spec runtime.md "Lifecycle").
 
-The order: check everything, take the id, make the processes, run the
-hooks, and only when init waits in its FIFO write state.json and the pid file. So a container that can be seen is one
-that can be started, and a failed create leaves nothing.
+The order: check everything, take the id, make the processes, run the hooks, and only when init waits in its FIFO does
+the container count as created. A create that fails leaves nothing; one that is killed leaves a container in the state
+"creating", whose init ends by itself (sync.py) and whose cgroup and directory `delete --force` removes.
 """
 
 import os
@@ -91,10 +91,14 @@ def _create_in(container: state.Container, config: "dict[str, Any]", options: Cr
     try:
         birth.fork(plan, linux.get("timeOffsets", {}), lambda channel: init.main(order, channel))
         group = parent.open_group(group, birth.intermediate_pid, log.warning, lenient=lenient)
-        birth.enter_namespaces(plan, linux)
-        container.pid = birth.pid
+        # saved three times: whenever we are killed, `delete --force` finds what there is by then
         container.cgroup_paths = group.paths
         container.created = state.timestamp_now()
+        container.save()
+        birth.enter_namespaces(plan, linux)
+        container.pid = birth.pid
+        container.start_time = state.process_start_time(container.pid)
+        container.save()
         birth.set_limits(config["process"], log.warning, lenient=lenient)
         birth.channel.say(sync.SET_UP)
         birth.channel.hear(sync.RUN_HOOKS)
@@ -104,7 +108,7 @@ def _create_in(container: state.Container, config: "dict[str, Any]", options: Cr
         hooks.run("createRuntime", config, spec_state)
         birth.channel.say(sync.HOOKS_RAN)
         birth.channel.hear(sync.READY)
-        container.start_time = state.process_start_time(container.pid)
+        container.ready = True
         container.save()
         if options.pid_file:
             parent.write_pid_file(options.pid_file, container.pid)

@@ -36,9 +36,17 @@ def hold(path: str) -> int:
     return os.open(path, os.O_PATH | os.O_CLOEXEC)
 
 
-def wait_for_start(held_fd: int) -> None:
+def hold_own_fds() -> int:
+    """/proc/self/fd as an fd, taken before pivot_root."""
+    return os.open("/proc/self/fd", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def wait_for_start(held_fd: int, own_fds: int = -1) -> None:
     """Block until `start` opens the other end."""
-    fd = os.open(f"/proc/self/fd/{held_fd}", os.O_WRONLY | os.O_CLOEXEC)
+    if own_fds >= 0:
+        fd = os.open(str(held_fd), os.O_WRONLY | os.O_CLOEXEC, dir_fd=own_fds)
+    else:
+        fd = os.open(f"/proc/self/fd/{held_fd}", os.O_WRONLY | os.O_CLOEXEC)
     os.write(fd, b"0")
     os.close(fd)
     os.close(held_fd)

@@ -88,9 +88,9 @@ def run_inside(
         else:
             devices.reopen_null()
         process_setup.reset_signals()
-        identity = process_setup.become_user(prepared)
+        identity = process_setup.become_user(prepared, channel.warn)
         channel.say(sync.READY)
         process_setup.execute(prepared, identity)
-    except (OCIError, OSError, ValueError) as error:
-        channel.say(sync.FAILED, describe(error))
+    except Exception as error:  # noqa: BLE001 (this is a process's main: whatever it is, the parent shall know)
+        channel.fail(error)
     os._exit(process_setup.EXEC_FORMAT_FAILED)

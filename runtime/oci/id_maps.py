@@ -32,6 +32,16 @@ def host_id(mappings: "list[dict[str, int]]", inside: int) -> int:
     return -1
 
 
+def is_mapped(name: str, number: str) -> bool:
+    """Whether an id exists in our own user namespace (/proc/self/uid_map or gid_map)."""
+    with open(f"/proc/self/{name}") as file:
+        for line in file:
+            inside, _, size = line.split()
+            if number.isdigit() and int(inside) <= int(number) < int(inside) + int(size):
+                return True
+    return False
+
+
 def write(pid: int, linux: "dict[str, Any]") -> None:
     """Map the ids of a process that has just made its user namespace."""
     uid_lines = lines(linux.get("uidMappings", []), "linux.uidMappings")

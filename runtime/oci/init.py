@@ -17,6 +17,7 @@ from runtime.oci.sysctl import write as write_sysctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
@@ -32,6 +33,7 @@ class Order:
         "join_keyring",
         "namespaces",
         "no_pivot",
+        "own_fds",
         "prepared",
         "preserve_fds",
         "state",
@@ -45,6 +47,8 @@ class Order:
         """The State object for the hooks that run in here."""
         self.console_fd = -1
         self.fifo_fd = -1
+        self.own_fds = -1
+        """/proc/self/fd, for a container that will have no /proc to reopen the FIFO through."""
         self.preserve_fds = 0
         self.no_pivot = False
         self.join_keyring = ""
@@ -59,12 +63,12 @@ def main(order: Order, channel: sync.Channel) -> None:
     """Never returns: becomes the user's program, or reports why not and exits."""
     try:
         identity = set_up(order, channel)
-    except (OCIError, OSError, ValueError) as error:
-        channel.say(sync.FAILED, describe(error))
+    except Exception as error:  # noqa: BLE001 (this is a process's main: whatever it is, the parent shall know)
+        channel.fail(error)
         os._exit(1)
     try:
         # blocks until `start`; everything that can be refused has been refused by now
-        exec_fifo.wait_for_start(order.fifo_fd)
+        exec_fifo.wait_for_start(order.fifo_fd, order.own_fds)
         hooks.run("startContainer", order.config, order.state | {"status": "created", "pid": os.getpid()})
         process_setup.execute(order.prepared, identity)
     except (OCIError, OSError) as error:
@@ -93,10 +97,12 @@ def set_up(order: Order, channel: sync.Channel) -> process_setup.Identity:
     if config.get("domainname"):
         sc.setdomainname(config["domainname"])
     # through the host's /proc, whose /proc/sys shows the namespaces of whoever looks; the image's might be anything
-    write_sysctl(linux.get("sysctl", {}), order.namespaces)
+    write_sysctl(linux.get("sysctl", {}), order.namespaces, channel.warn if in_user_namespace(order) else None)
 
     root = config["root"]["path"]
-    prepare_root(order, root)
+    if not any(os.path.normpath(mount["destination"]) == "/proc" for mount in config.get("mounts", [])):
+        order.own_fds = exec_fifo.hold_own_fds()
+    prepare_root(order, root, channel.warn)
     channel.say(sync.RUN_HOOKS)
     channel.hear(sync.HOOKS_RAN)
     hooks.run("createContainer", config, order.state | {"pid": os.getpid()})
@@ -115,26 +121,31 @@ def set_up(order: Order, channel: sync.Channel) -> process_setup.Identity:
     if linux.get("personality"):
         sc.personality({"LINUX": 0, "LINUX32": 8}[linux["personality"]["domain"]])
     process_setup.reset_signals()
-    identity = process_setup.become_user(order.prepared)
+    identity = process_setup.become_user(order.prepared, channel.warn)
     channel.say(sync.READY)
     channel.close()
     return identity
 
 
-def prepare_root(order: Order, root: str) -> None:
+def in_user_namespace(order: Order) -> bool:
+    """Whether we are root of a user namespace only: some things are then out of reach, and are named and left."""
+    return order.namespaces.has("user") or mounting.in_user_namespace()
+
+
+def prepare_root(order: Order, root: str, warn: "Callable[[str], None]") -> None:
     """Mounts, devices and links, while the root is still a directory of the host's."""
     config = order.config
     linux = config.get("linux", {})
-    in_user_namespace = order.namespaces.has("user") or mounting.in_user_namespace()
     rootfs.detach_from_host(root, linux.get("rootfsPropagation", ""))
     applier = mounts.Applier(
         root,
-        user_namespace=in_user_namespace,
+        warn,
+        user_namespace=in_user_namespace(order),
         cgroup_mounter=mounting.Mounter(own_namespace=order.namespaces.has("cgroup")),
     )
     applier.apply(mounts.plan(config, bundle=order.state["bundle"]))
     if not devices.dev_comes_from_host(config):
-        devices.create(root, devices.plan(config), bind=in_user_namespace)
+        devices.create(root, devices.plan(config), bind=in_user_namespace(order))
         devices.link(root)
     rootfs.make_working_directory(root, config["process"]["cwd"])
 

@@ -10,7 +10,6 @@ import os
 
 from runtime.oci import namespaces, sync
 from runtime.oci import syscalls as sc
-from runtime.oci.errors import OCIError, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,12 +26,11 @@ def main(
     try:
         enter_namespaces(plan, time_offsets, channel)
         pid = sc.clone(sc.CLONE_PARENT | SIGCHLD)
-    except (OCIError, OSError, ValueError) as error:
-        channel.say(sync.FAILED, describe(error))
+    except Exception as error:  # noqa: BLE001 (this is a process's main: whatever it is, the parent shall know)
+        channel.fail(error)
         os._exit(1)
     if pid == 0:
         run_init()
-        os._exit(1)
     channel.say(sync.INIT_IS, str(pid))
     os._exit(0)
 

@@ -46,7 +46,8 @@ def kill_and_wait(container: state.Container) -> None:
     if state.is_frozen(container.cgroup_paths):
         group.kill_all(cgroup.SIGKILL)
         group.freeze(False)  # a v1 frozen task takes its SIGKILL only when thawed
-    cgroup.kill_and_wait([container.pid])
+    if container.pid:
+        cgroup.kill_and_wait([container.pid])
 
 
 def run_late_hooks(name: str, container: state.Container, config: "dict[str, Any]", status: str) -> None:

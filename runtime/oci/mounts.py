@@ -13,12 +13,13 @@ only in a call of its own. So: bind, then remount with the flags, then propagati
 import os
 import stat
 
-from runtime.oci import in_root, mount_options
+from runtime.oci import id_maps, in_root, mount_options
 from runtime.oci import syscalls as sc
 from runtime.oci.errors import ConfigError, OCIError, reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -125,8 +126,11 @@ def check_target(target: str, filesystem_type: str, field: str) -> None:
 class Applier:
     """Carries out the steps against one root file system."""
 
-    def __init__(self, root: str, *, user_namespace: bool, cgroup_mounter: "Any" = None) -> None:
+    def __init__(
+        self, root: str, warn: "Callable[[str], None]", *, user_namespace: bool, cgroup_mounter: "Any" = None
+    ) -> None:
         self.root = root
+        self.warn = warn
         self.user_namespace = user_namespace
         self.cgroup_mounter = cgroup_mounter
         """Mounts the cgroup tree on a path: differs between v1 and v2, see cgroups/mounting.py."""
@@ -152,9 +156,21 @@ class Applier:
             os.stat(source)  # a missing source is an error about the source, not about the target
         fd = in_root.open_or_create(self.root, target, kind)
         try:
-            self._mount_on(fd, source, type, flags, data)
+            self._mount_on(fd, source, type, flags, self._mapped_owners(target, data))
         finally:
             os.close(fd)
+
+    def _mapped_owners(self, target: str, data: str) -> str:
+        """Leave out uid= and gid= of ids that our user namespace does not have: the kernel would say EINVAL."""
+        words = data.split(",") if data else []
+        kept = []
+        for word in words:
+            name, _, number = word.partition("=")
+            if self.user_namespace and name in ("uid", "gid") and not id_maps.is_mapped(f"{name}_map", number):
+                self.warn(f"mount {target}: {word} given up: this user namespace does not map it")
+            else:
+                kept.append(word)
+        return ",".join(kept)
 
     def _mount_on(self, fd: int, source: str, type: str, flags: int, data: str) -> None:
         path = f"/proc/self/fd/{fd}"

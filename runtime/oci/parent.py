@@ -43,9 +43,13 @@ class Birth:
         gc.freeze()
         pid = os.fork()
         if pid == 0:
-            os.close(our_fd)
-            channel = sync.Channel(their_fd)
-            intermediate.main(plan, time_offsets, channel, lambda: run_init(channel))
+            try:
+                os.close(our_fd)
+                channel = sync.Channel(their_fd)
+                intermediate.main(plan, time_offsets, channel, lambda: run_init(channel))
+            finally:
+                # a child that came back from here would run its parent's error handling: kill, remove, report
+                os._exit(1)
         os.close(their_fd)
         self.channel = sync.Channel(our_fd)
         self.intermediate_pid = pid
@@ -66,7 +70,12 @@ class Birth:
         if process.get("rlimits"):
             from runtime.oci import rlimits
 
-            rlimits.apply(self.pid, process["rlimits"])
+            try:
+                rlimits.apply(self.pid, process["rlimits"])
+            except OCIError as error:
+                if not lenient:
+                    raise
+                warn(f"{error} (given up in a user namespace)")
         score = process.get("oomScoreAdj")
         if score is None:
             return

@@ -107,7 +107,7 @@ def reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def become_user(prepared: Prepared) -> Identity:
+def become_user(prepared: Prepared, warn: "Callable[[str], None]") -> Identity:
     """Take on user, groups, capabilities and working directory; find the program. Leaves seccomp for the very end."""
     process = prepared.process
     user = process.get("user", {})
@@ -116,7 +116,7 @@ def become_user(prepared: Prepared) -> Identity:
     if prepared.sets:
         capabilities.drop_bounding(prepared.sets.bounding)
     sc.prctl(sc.PR_SET_KEEPCAPS, 1)
-    _set_groups(user.get("additionalGids", []))
+    _set_groups(user.get("additionalGids", []), warn)
     gid, uid = user.get("gid", 0), user.get("uid", 0)
     _own_standard_streams(uid)
     try:
@@ -138,16 +138,18 @@ def become_user(prepared: Prepared) -> Identity:
     return Identity(path, process["args"], env)
 
 
-def _set_groups(groups: list[int]) -> None:
+def _set_groups(groups: list[int], warn: "Callable[[str], None]") -> None:
     try:
         os.setgroups(list(dict.fromkeys(groups)))
-    except PermissionError:
-        with open("/proc/self/setgroups") as file:
-            denied = file.read().strip() == "deny"
-        # Denied for good where only one id is mapped (user_namespaces(7)): the process keeps no group but its own, as
-        # with runc. Any other refusal is a mistake in the configuration.
-        if not denied:
-            raise OCIError("process.user.additionalGids: setgroups is not permitted") from None
+    except OSError as error:
+        # a user namespace of a single id: setgroups is denied in it, and the groups are not mapped
+        if os.path.exists("/proc/self/setgroups"):
+            with open("/proc/self/setgroups") as file:
+                if file.read().strip() == "deny":
+                    if groups:
+                        warn(f"process.user.additionalGids: {groups} given up: setgroups is denied here")
+                    return
+        raise OCIError(f"process.user.additionalGids: setgroups: {reason(error)}") from None
 
 
 def _own_standard_streams(uid: int) -> None:

@@ -13,6 +13,20 @@ def exit_status(wait_status: int) -> int:
     return code if code >= 0 else 128 - code
 
 
+def in_pid_namespace_of(pid: int) -> list[int]:
+    """The processes that share a process's pid namespace: for a container without a cgroup of its own."""
+    wanted = os.readlink(f"/proc/{pid}/ns/pid")
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                if os.readlink(f"/proc/{name}/ns/pid") == wanted:
+                    found.append(int(name))
+            except OSError:
+                continue  # ended meanwhile, or not ours to look at
+    return sorted(found)
+
+
 def run(argv: "Sequence[str]", env: "dict[str, str] | None" = None) -> int:
     """Run a program found in $PATH to its end; 127 when there is none."""
     try:

@@ -4,6 +4,7 @@ Counterpart: runc's state.json (libcontainer/container_linux.go) and the "State"
 The file holds what does not change; the *status* is worked out afresh each time from what the kernel says, because the
 process can die at any moment without telling anyone:
 
+    no init yet, or not ready -> creating
     exec.fifo still there     -> created   (init waits in it, see exec_fifo.py)
     pid gone, reused, zombie  -> stopped   (reuse is noticed by the start time, /proc/PID/stat field 22)
     cgroup frozen             -> paused
@@ -40,6 +41,7 @@ class Container:
         "id",
         "no_new_keyring",
         "pid",
+        "ready",
         "root",
         "rootfs",
         "start_time",
@@ -52,6 +54,8 @@ class Container:
         self.rootfs = ""
         self.pid = 0
         self.start_time = 0
+        self.ready = False
+        """Whether init has got as far as waiting for `start`."""
         self.created = ""
         self.annotations: dict[str, str] = {}
         self.cgroup_paths: dict[str, str] = {}
@@ -80,6 +84,7 @@ class Container:
                 "id": self.id,
                 "pid": self.pid,
                 "startTime": self.start_time,
+                "ready": self.ready,
                 "bundle": self.bundle,
                 "rootfs": self.rootfs,
                 "created": self.created,
@@ -95,6 +100,8 @@ class Container:
             return "creating"
         if process_start_time(self.pid) != self.start_time:
             return "stopped"
+        if not self.ready:
+            return "creating"
         if os.path.exists(self.fifo_path):
             return "created"
         return "paused" if is_frozen(self.cgroup_paths) else "running"
@@ -145,6 +152,7 @@ def load(root: str, container_id: str) -> Container:
         raise OCIError(f"{path}: {error}") from None
     container.pid = saved["pid"]
     container.start_time = saved["startTime"]
+    container.ready = saved["ready"]
     container.bundle = saved["bundle"]
     container.rootfs = saved["rootfs"]
     container.created = saved["created"]

@@ -30,7 +30,7 @@ a text. Every `<-` and `->` is waited for: nobody runs ahead.
 
 import os
 
-from runtime.oci.errors import OCIError
+from runtime.oci.errors import OCIError, describe
 from runtime.oci.log import log
 
 GO, MAP_IDS, MAPPED, INIT_IS, SET_UP = "go", "map-ids", "mapped", "init-is", "set-up"
@@ -53,6 +53,13 @@ class Channel:
     def warn(self, text: str) -> None:
         """Something for the log."""
         self.say(WARNING, text)
+
+    def fail(self, error: Exception) -> None:
+        """Why the speaker gives up; nobody is left to hear it when the parent has died, and that may be the reason."""
+        try:
+            self.say(FAILED, describe(error))
+        except OSError:
+            pass
 
     def hear(self, expected: str) -> str:
         """Wait for the expected word and return its text; FAILED and silence raise."""

@@ -6,7 +6,11 @@ Only parameters that belong to a namespace the container has for itself are take
 import os
 
 from runtime.oci import namespaces
-from runtime.oci.errors import ConfigError
+from runtime.oci.errors import ConfigError, OCIError, reason
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 IPC_NAMES = frozenset(
     f"kernel.{name}" for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced")
@@ -46,12 +50,21 @@ def path(name: str) -> str:
     return "/proc/sys/" + (name if "/" in name else name.replace(".", "/"))
 
 
-def write(parameters: dict[str, str], plan: namespaces.Plan) -> None:
-    """Write them, in the order of the file."""
+def write(parameters: dict[str, str], plan: namespaces.Plan, warn: "Callable[[str], None] | None") -> None:
+    """Write them, in the order of the file; with warn, one that is not permitted is named and left."""
     check(parameters, plan)
     for name, value in parameters.items():
-        fd = os.open(path(name), os.O_WRONLY | os.O_CLOEXEC)
         try:
-            os.write(fd, value.encode())
-        finally:
-            os.close(fd)
+            _write_file(path(name), value)
+        except OSError as error:
+            if warn is None:
+                raise OCIError(f"linux.sysctl.{name}: cannot set {value!r}: {reason(error)}") from None
+            warn(f"linux.sysctl.{name}: {value!r} given up: {reason(error)}")
+
+
+def _write_file(name: str, value: str) -> None:
+    fd = os.open(name, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, value.encode())
+    finally:
+        os.close(fd)

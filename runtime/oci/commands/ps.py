@@ -4,7 +4,7 @@ import json
 import os
 import sys
 
-from runtime.oci import state
+from runtime.oci import processes, state
 from runtime.oci.cgroups.group import Group
 from runtime.oci.commands import arguments
 from runtime.oci.errors import OCIError, UsageError
@@ -22,7 +22,7 @@ def main(root: str, found: Arguments) -> int:
         raise UsageError(f'invalid format "{shape}": table or json')
     container = state.load(root, found.positionals[0])
     group = Group(container.cgroup_paths)
-    pids = group.processes() if group.paths else [container.pid]
+    pids = group.processes() if group.paths else processes.in_pid_namespace_of(container.pid)
     if shape == "json":
         sys.stdout.write(json.dumps(pids) + "\n")
         return 0
