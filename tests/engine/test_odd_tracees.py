@@ -119,6 +119,30 @@ def test_a_double_fork_keeps_its_real_maker(record_tracee: Record) -> None:
     assert exits[grandchild.tid] == 5
 
 
+def test_clone_parent_keeps_its_real_maker(record_tracee: Record) -> None:
+    """Its parent in /proc is another: the recording names the task that made the call."""
+    recording = record_tracee("clone_parent.py")
+
+    middle = (recording.forked("fork") or recording.forked("clone"))[0]
+    (call,) = (event for event in recording.calls("clone3") if event.tid == middle.tid)
+    (child,) = (event for event in recording.forked("fork") + recording.forked("clone") if event.tid == call.result)
+    assert child.parent_tid == middle.tid
+
+
+def test_a_process_outlives_its_leader(record_tracee: Record) -> None:
+    """The thread's calls are read and named although /proc/PID is a zombie's, and the exit code is the group's."""
+    recording = record_tracee("leader_exits.py", exit_code=3)
+
+    leader = recording.forked("launched")[0].tid
+    (thread,) = recording.forked("thread")
+    write = recording.calls("write")[-1]
+    exits = {event.tid: event.exit_code for event in recording.all(ProcessExited)}
+    assert (write.tid, write.data["1"]) == (thread.tid, b"still here\n")
+    assert 0 in write.files
+    assert exits[leader] == 3
+    assert recording.end().exit_code == 3
+
+
 @pytest.mark.slow
 def test_tasks_killed_in_their_calls_are_survived(record_tracee: Record) -> None:
     """Every task that was born is gone at the end, all of them of the signal, and no stop was unknown."""
