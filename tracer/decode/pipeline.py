@@ -1,6 +1,7 @@
 """From what the kernel reported to what it means: system calls in, messages and actions out.
 
     SyscallExited --> files: a socket?  --> endpoint --> http1 | grpc | ttrpc --> MessageSeen
+                             netlink?   --> netlink                           --> MessageSeen, ActionSeen
                              stdio?     --> stdio                             --> MessageSeen
                   --> the call itself   --> actions                           --> ActionSeen
 
@@ -13,9 +14,11 @@ from collections.abc import Mapping
 from tracer.decode.actions import ActionFold
 from tracer.decode.endpoint import Endpoint
 from tracer.decode.message import Decoded
+from tracer.decode.netlink import Netlink
 from tracer.decode.stdio import piece
 from tracer.decode.streams import Connections, OpenFile, open_file
 from tracer.events import (
+    ActionSeen,
     Event,
     MessageSeen,
     ProcessExecuted,
@@ -59,6 +62,7 @@ class Pipeline:
         }
         """Where the flags of a receiving call are."""
         self._endpoints: dict[str, Endpoint] = {}
+        self._netlinks: dict[str, Netlink] = {}
         self._connections = Connections()
         self.entry_numbers = frozenset()
         self.exit_numbers = self._actions.exit_numbers | frozenset(self._sides)
@@ -81,13 +85,15 @@ class Pipeline:
             self._layers.feed(event)
         return []
 
-    def _transferred(self, sequence: int, event: SyscallExited, side: Side) -> list[MessageSeen]:
+    def _transferred(self, sequence: int, event: SyscallExited, side: Side) -> list[Event]:
         text = event.files.get(0)
         if text is None:
             return []
         file = open_file(text)
         if file.kind == "socket":
             return self._socket(sequence, event, side, file)
+        if file.kind == "netlink":
+            return self._netlink(sequence, event, side, file)
         fd = event.arguments[0] & 0xFFFFFFFF
         if file.kind == "file" and fd > 2:
             return []
@@ -99,10 +105,28 @@ class Pipeline:
         kind = file.kind if file.kind != "file" or not file.path.startswith("/dev/") else "device"
         return [_seen(event, pid, f"{kind}:{file.key}", side, decoded)]
 
-    def _socket(self, sequence: int, event: SyscallExited, side: Side, file: OpenFile) -> list[MessageSeen]:
+    def _netlink(self, sequence: int, event: SyscallExited, side: Side, file: OpenFile) -> list[Event]:
+        if self._peeks(event):
+            return []
+        if len(self._netlinks) >= _ENDPOINTS_KEPT:
+            del self._netlinks[next(iter(self._netlinks))]
+        netlink = self._netlinks.setdefault(file.key, Netlink())
+        pid = self._layers.pid_of(event.tid)
+        found: list[Event] = []
+        for decoded, intent in netlink.feed(side, event.data.get("1") or b"", sequence):
+            found.append(_seen(event, pid, f"netlink:{file.key}", side, decoded))
+            if intent is not None:
+                found.append(ActionSeen(event.time_ns, event.tid, pid, intent.action, intent.fields, decoded.calls))
+        return found
+
+    def _peeks(self, event: SyscallExited) -> bool:
+        """Whether the same bytes will be read once more."""
         flags_at = self._flags.get(event.number)
-        if flags_at is not None and event.arguments[flags_at] & _MSG_PEEK:
-            return []  # the same bytes will be read once more
+        return flags_at is not None and bool(event.arguments[flags_at] & _MSG_PEEK)
+
+    def _socket(self, sequence: int, event: SyscallExited, side: Side, file: OpenFile) -> list[Event]:
+        if self._peeks(event):
+            return []
         endpoint = self._endpoints.get(file.key)
         if endpoint is None:
             if len(self._endpoints) >= _ENDPOINTS_KEPT:

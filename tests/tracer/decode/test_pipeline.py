@@ -1,8 +1,13 @@
 """From calls to messages: whose, on which connection, in which direction."""
 
+import struct
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tracer.decode.pipeline import Pipeline
 from tracer.decode.streams import Connections, open_file
-from tracer.events import Event, MessageSeen, ProcessExecuted, ProcessForked, SyscallExited
+from tracer.events import ActionSeen, Event, MessageSeen, ProcessExecuted, ProcessForked, SyscallExited
 
 NAMES = dict(enumerate(["read", "write", "sendto", "recvfrom", "openat"]))
 READ, WRITE, SENDTO, RECVFROM, OPENAT = NAMES
@@ -93,3 +98,36 @@ def test_unknown_protocol_is_counted() -> None:
     run.call(WRITE, 20, 9, "unix:[77->78]", b"more")
 
     assert run.pipeline.undecoded == 8
+
+
+def netlink(kind: int, flags: int, sequence: int, payload: bytes) -> bytes:
+    return struct.pack("<IHHII", 16 + len(payload), kind, flags, sequence, 0) + payload
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    padded = value + bytes(-len(value) % 4)
+    return struct.pack("<HH", 4 + len(value), kind) + padded
+
+
+def test_netlink_request_is_an_action_once_the_kernel_has_agreed() -> None:
+    """RTM_NEWLINK asks for a link; the acknowledgement says whether there is one."""
+    run = Run()
+    info = attribute(18, attribute(1, b"veth\0"))
+    request = netlink(16, 0x605, 7, bytes(16) + attribute(3, b"veth1\0") + info)
+    done = netlink(2, 0, 7, bytes(4) + request[:16])
+
+    [asked] = run.call(SENDTO, 20, 9, "netlink:[5]", request)
+    event = SyscallExited(0, 20, RECVFROM, (9, 1, 99, 0, 0, 0), len(done), 0, {"1": done}, {0: "netlink:[5]"})
+    answered, action = run.feed(event)
+
+    assert asked.title == "RTM_NEWLINK veth1 kind=veth"
+    assert isinstance(answered, MessageSeen)
+    assert answered.title == "RTM_NEWLINK veth1 kind=veth: done"
+    assert isinstance(action, ActionSeen)
+    assert (action.action, action.fields["name"]) == ("LinkCreated", "veth1")
+
+
+@given(st.sampled_from([SENDTO, RECVFROM]), st.binary(max_size=80))
+def test_damaged_netlink_never_raises(number: int, data: bytes) -> None:
+    """Lengths that lie end the reading of that buffer."""
+    Run().call(number, 20, 9, "netlink:[5]", netlink(16, 5, 1, data) + data)
