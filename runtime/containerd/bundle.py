@@ -91,8 +91,8 @@ def create(root: str, state: str, namespace: str, container_id: str, spec: bytes
     return Bundle(namespace, container_id, path)
 
 
-def existing(state: str) -> list[Bundle]:
-    """Return the bundles that an earlier containerd has left in the state directory."""
+def existing(root: str, state: str) -> list[Bundle]:
+    """Return the bundles that an earlier containerd has left, and remove what it has left half removed."""
     found: list[Bundle] = []
     top = os.path.join(state, PLUGIN)
     for namespace in _names(top):
@@ -102,6 +102,11 @@ def existing(state: str) -> list[Bundle]:
                 _remove_at_once(path)  # was being removed when containerd ended
             else:
                 found.append(Bundle(namespace, container_id, path))
+    kept = {(bundle.namespace, bundle.id) for bundle in found}
+    for namespace in _names(os.path.join(root, PLUGIN)):
+        for container_id in _names(os.path.join(root, PLUGIN, namespace)):
+            if (namespace, container_id) not in kept:
+                _remove_at_once(os.path.join(root, PLUGIN, namespace, container_id))
     return found
 
 

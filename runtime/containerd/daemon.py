@@ -41,7 +41,7 @@ async def serve(settings: Settings) -> None:
         raise StartError(str(error)) from None
     parts = Parts(settings, metadata)
     events_server = await loop.create_unix_server(partial(_shim_connection, parts), sock=listen(settings.ttrpc_address))
-    if bundle.existing(settings.state):
+    if bundle.existing(settings.root, settings.state):
         await parts.shims.load()
     server = build_server({name: partial(make, parts) for name, make in SERVICES.items()})
     await server.start(sock=listen(settings.address))

@@ -113,6 +113,8 @@ async def start(bundle: Bundle, binary: str, options: AnyMessage, settings: Sett
     """Start the bundle's shim and connect to it."""
     shim_log = ShimLog(bundle.path)
     try:
+        # Before the start: if containerd is killed in between, the next one knows by it what to run for `delete`.
+        bundle.write("shim-binary-path", binary)
         argv = [*_flags(bundle, binary, settings), "start"]
         stdin = options.SerializeToString()
         ended = await child.run(argv, cwd=bundle.path, env=_environment(settings), stdin=stdin, combined=True)
@@ -120,7 +122,6 @@ async def start(bundle: Bundle, binary: str, options: AnyMessage, settings: Sett
         if ended.returncode != 0:
             raise ContainerdError(f"failed to start shim: {text or 'it said nothing'}: exit status {ended.returncode}")
         endpoint = parse_endpoint(text)
-        bundle.write("shim-binary-path", binary)
         # For our own next start. The shim should have written it itself; runc's does.
         bundle.write("address", text)
         client = await ttrpc_client.dial(endpoint.address)

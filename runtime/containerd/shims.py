@@ -95,7 +95,7 @@ class Shims:
 
     async def load(self) -> None:
         """Find the shims that an earlier containerd has left, and clean up after those that have died meanwhile."""
-        for bundle in bundles.existing(self._settings.state):
+        for bundle in bundles.existing(self._settings.root, self._settings.state):
             binary = bundle.read("shim-binary-path")
             try:
                 found = await shim.reconnect(bundle)

@@ -115,7 +115,14 @@ async def test_shim_is_started_as_containerd_starts_it(client: Any, daemon: Any,
     assert (tmp_path / "env").read_text().split() == [f"{daemon.address}.ttrpc", "2"]
     assert AnyMessage.FromString((tmp_path / "stdin").read_bytes()) == options
     assert (tmp_path / "config.json").read_text() == "{}"
-    assert (tmp_path / "ls").read_text().split() == ["config.json", "log|", "rootfs/", "runtime", "work@"]
+    assert (tmp_path / "ls").read_text().split() == [
+        "config.json",
+        "log|",
+        "rootfs/",
+        "runtime",
+        "shim-binary-path",
+        "work@",
+    ]
 
 
 async def test_missing_shim_is_named(client: Any) -> None:
