@@ -3,12 +3,13 @@
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.oci_bundle import Box
+from tests.oci_bundle import Box, become_subreaper, wait_for_exit
 
 pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow]
 
@@ -23,11 +24,13 @@ Podman = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(params=["runc", "glassbottom-oci"])
-def podman(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Podman]:
+def podman(request: pytest.FixtureRequest) -> Iterator[Podman]:
     """podman with storage of its own; the root file system is a bundle's."""
     for program in ("podman", "conmon", "runc", "busybox"):
         if shutil.which(program) is None:
             pytest.skip(f"not installed: {program}")
+    become_subreaper()
+    tmp_path = Path(tempfile.mkdtemp(prefix="gbpm-", dir="/tmp"))  # podman takes no runroot beyond 50 characters
     runtime = "runc"
     if request.param != "runc":
         wrapper = tmp_path / "glassbottom-oci"
@@ -48,9 +51,30 @@ def podman(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Podman]:
 
     yield call
     call("rm", "--all", "--force", "--time", "0")
+    for pid in processes_about(tmp_path):  # conmon runs `podman container cleanup` behind our back
+        wait_for_exit(pid)
     for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
         if line.split()[1].startswith(str(tmp_path)):
             subprocess.run(["umount", "-l", line.split()[1]], check=True)
+    shutil.rmtree(tmp_path)
+    assert [] == list(Path("/sys/fs/cgroup").glob("**/libpod_parent/libpod-*"))
+    for parent in Path("/sys/fs/cgroup").glob("**/libpod_parent"):
+        for group in (parent / "conmon", parent):
+            if group.is_dir():
+                group.rmdir()
+
+
+def processes_about(directory: Path) -> list[int]:
+    """Processes with this directory on their command line."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if str(directory).encode() in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue  # ended meanwhile
+    return found
 
 
 def test_run_gives_output_and_status(podman: Podman) -> None:
