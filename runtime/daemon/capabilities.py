@@ -6,7 +6,7 @@ Names are the kernel's (capabilities(7)), in the order of their numbers; the las
 
 from runtime.daemon.errors import InvalidParameterError
 
-KERNEL_NAMES = (  # noqa: SIM905 - a list of words, not of punctuation
+KERNEL_NAMES = (
     "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE  "
     "NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT  "
     "SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE  "
@@ -16,7 +16,7 @@ KERNEL_NAMES = (  # noqa: SIM905 - a list of words, not of punctuation
 
 DEFAULT = [
     f"CAP_{name}"
-    for name in (  # noqa: SIM905 - a list of words, not of punctuation
+    for name in (
         "CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE SYS_CHROOT KILL "
         "AUDIT_WRITE"
     ).split()

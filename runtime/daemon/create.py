@@ -25,7 +25,7 @@ from runtime.daemon.networks import Networks
 from runtime.daemon.options import DaemonOptions
 from runtime.daemon.rootfs_files import SnapshotMount
 from runtime.daemon.signals import parse_signal
-from runtime.daemon.spec import HostFacts, extra_devices, security_words
+from runtime.daemon.spec import HostFacts, security_words
 from runtime.daemon.timestamps import rfc3339
 from runtime.daemon.volumes import VolumeStore
 
@@ -107,8 +107,6 @@ class Creator:
                 raise InvalidParameterError(
                     f"ulimit soft limit must be less than or equal to hard limit: {asked['Soft']} > {asked['Hard']}"
                 )
-        if not host["Privileged"]:
-            extra_devices(host)  # a node that is not there is refused now, not at start
 
     async def _make(
         self,

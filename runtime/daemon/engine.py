@@ -62,7 +62,7 @@ class Engine:
         self.containers = ContainerStore(options.data_root)
         self.images = ImageStore(self.containerd)
         self.volumes = VolumeStore(options.data_root, self.events)
-        self.networks = Networks()
+        self.networks = Networks(options, self.containers, self.events)
         tasks = self.tasks = TaskClient(self.containerd, options)
         gatherer = SpecGatherer(options, self.facts, self.containers)
         self.task_events = TaskEvents(self.containerd, self.containers, tasks, self.events)
@@ -97,6 +97,7 @@ class Engine:
             log.warning("%s", complaint)
         self.background.spawn(self.task_events.run())
         await self._find_running_again()
+        self.networks.open()
         await self._provide_default_image()
 
     async def _find_running_again(self) -> None:
@@ -121,6 +122,7 @@ class Engine:
         if not self.options.live_restore:
             running = [container for container in self.containers.all() if container.state.running]
             await asyncio.gather(*(self._stop(container, hurry) for container in running))
+        self.networks.close()
         self.background.cancel()
         self.containerd.close()
 

@@ -57,8 +57,8 @@ def resolv_conf(host: dict[str, Any], of_host: str) -> str:
     servers = servers or list(_FALLBACK_SERVERS)
     search = " ".join(host["DnsSearch"]) if host["DnsSearch"] else " ".join(kept["search"])
     options = " ".join(host["DnsOptions"]) if host["DnsOptions"] else " ".join(kept["options"])
-    out = [f"nameserver {server}" for server in servers]
-    out += [f"search {search}"] if search and search != "." else []
+    out = [f"search {search}"] if search and search != "." else []
+    out += [f"nameserver {server}" for server in servers]
     out += [f"options {options}"] if options else []
     return "\n".join(out) + "\n"
 

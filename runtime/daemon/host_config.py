@@ -10,7 +10,7 @@ from typing import Any
 from runtime.daemon import capabilities
 from runtime.daemon.errors import InvalidParameterError
 
-MASKED_PATHS = (  # noqa: SIM905 - a list of words, not of punctuation
+MASKED_PATHS = (
     "/proc/asound /proc/acpi /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list /proc/timer_stats  "
     "/proc/sched_debug /proc/scsi /sys/firmware"
 ).split()
@@ -19,17 +19,17 @@ READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysr
 MINIMUM_MEMORY_BYTES = 6 * 1024 * 1024
 DEFAULT_SHM_BYTES = 64 * 1024 * 1024
 
-_NULL = (  # noqa: SIM905 - a list of words, not of punctuation
+_NULL = (
     "Binds VolumesFrom CapAdd CapDrop ExtraHosts GroupAdd Links SecurityOpt DeviceCgroupRules DeviceRequests  PidsLimit"
 ).split()
-_EMPTY_LIST = (  # noqa: SIM905 - a list of words, not of punctuation
+_EMPTY_LIST = (
     "Dns DnsOptions DnsSearch BlkioWeightDevice BlkioDeviceReadBps BlkioDeviceWriteBps BlkioDeviceReadIOps  "
     "BlkioDeviceWriteIOps Devices Ulimits"
 ).split()
-_EMPTY_TEXT = (  # noqa: SIM905 - a list of words, not of punctuation
+_EMPTY_TEXT = (
     "ContainerIDFile VolumeDriver Cgroup PidMode UTSMode UsernsMode Isolation CgroupParent CpusetCpus CpusetMems"
 ).split()
-_ZERO = (  # noqa: SIM905 - a list of words, not of punctuation
+_ZERO = (
     "OomScoreAdj CpuShares Memory NanoCpus BlkioWeight CpuPeriod CpuQuota CpuRealtimePeriod CpuRealtimeRuntime  "
     "KernelMemory KernelMemoryTCP MemoryReservation MemorySwap CpuCount CpuPercent IOMaximumIOps  "
     "IOMaximumBandwidth"

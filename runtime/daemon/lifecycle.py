@@ -74,7 +74,7 @@ class Lifecycle:
         async with container.lock:
             if container.removing:
                 raise ConflictError("container is marked for removal and cannot be started")
-            if container.state.running:
+            if container.state.running and not container.state.restarting:
                 raise NotModified
             self._cancel_restart(container)
             try:
@@ -87,6 +87,7 @@ class Lifecycle:
         self._background.spawn(self._finish_when_exited(container))
 
     async def _run(self, container: Container) -> None:
+        self._networks.verify(container)
         loop = asyncio.get_running_loop()
         streams = container.streams
         etc = etc_files.write(container)
@@ -177,32 +178,29 @@ class Lifecycle:
         )
         self._events.container("die", container, exitCode=str(status))
         await self._networks.detach(container)
-        restarts = self._plan_restart(container, status)
+        self._plan_restart(container, status)
         self._containers.save(container)
         container.stopped.set()
-        if not restarts:
-            container.tell_exit()
+        container.tell_exit()
 
-    def _plan_restart(self, container: Container, status: int) -> bool:
-        """Whether the restart policy wants another run; if so it begins after a delay that doubles each time."""
+    def _plan_restart(self, container: Container, status: int) -> None:
+        """Begin another run where the restart policy wants one, after a delay that doubles each time."""
         policy = container.host_config["RestartPolicy"]
         name, most = policy.get("Name") or "no", int(policy.get("MaximumRetryCount") or 0)
         wanted = name in ("always", "unless-stopped") or (
             name == "on-failure" and status != 0 and (not most or container.restart_count < most)
         )
         if not wanted or container.stopped_by_hand:
-            return False
+            return
         delay = min(_FIRST_RESTART_DELAY_SECONDS * 2.0**container.restart_count, _LONGEST_RESTART_DELAY_SECONDS)
         container.restart_count += 1
         container.state.restarting = container.state.running = True
         # The delay is Docker's own semantics, not a guess at how long something takes.
         loop = asyncio.get_running_loop()
         self._restart_alarms[container.id] = loop.call_later(delay, self._restart_now, container)
-        return True
 
     def _restart_now(self, container: Container) -> None:
         self._restart_alarms.pop(container.id, None)
-        container.state.restarting = container.state.running = False
         self._background.spawn(self._start_quietly(container))
 
     async def _start_quietly(self, container: Container) -> None:
@@ -225,6 +223,7 @@ class Lifecycle:
 
     async def kill(self, container: Container, signal: int) -> None:
         """Send a signal to the first process."""
+        await self.settled(container)
         if not container.state.running or container.state.restarting:
             raise ConflictError(f"Cannot kill container: {container.name}: Container {container.id} is not running")
         if signal in (SIGTERM, SIGKILL):
@@ -238,6 +237,7 @@ class Lifecycle:
 
     async def stop(self, container: Container, seconds: int | None) -> None:
         """Ask the process to end; kill it when it has not after `seconds` (-1: never)."""
+        await self.settled(container)
         container.stopped_by_hand = True
         if self._cancel_restart(container):
             return
@@ -279,7 +279,7 @@ class Lifecycle:
     async def pause(self, container: Container) -> None:
         """Freeze all processes."""
         async with container.lock:
-            self.require_running(container)
+            self._require_running(container)
             if container.state.paused:
                 raise ConflictError(f"Container {container.id} is already paused")
             await self._tasks.pause(container.id)
@@ -299,12 +299,26 @@ class Lifecycle:
 
     async def resize(self, container: Container, height: int, width: int) -> None:
         """Tell the terminal its size."""
-        self.require_running(container)
+        await self.require_running(container)
         await self._tasks.resize(container.id, height, width)
         self._events.container("resize", container, height=str(height), width=str(width))
 
-    def require_running(self, container: Container) -> None:
+    async def settled(self, container: Container) -> None:
+        """Wait for a start or a finish that is under way.
+
+        The program's first words can be out before Tasks.Start has answered, and who has read them may well send a
+        signal at once.
+        """
+        async with container.lock:
+            pass
+
+    async def require_running(self, container: Container) -> None:
         """409 unless it runs."""
+        await self.settled(container)
+        self._require_running(container)
+
+    @staticmethod
+    def _require_running(container: Container) -> None:
         if not container.state.running:
             raise ConflictError(f"Container {container.id} is not running")
 

@@ -114,8 +114,9 @@ def _from_mount(mount: dict[str, Any]) -> MountPoint:
 
 def _absolute(path: str, text: str) -> str:
     if not path.startswith("/"):
+        kind = "bind" if text.startswith("/") else "volume"
         raise InvalidParameterError(
-            f"invalid volume specification: '{text}': invalid mount config for type \"volume\": invalid mount path: "
+            f"invalid volume specification: '{text}': invalid mount config for type \"{kind}\": invalid mount path: "
             f"'{path}' mount path must be absolute"
         )
     clean = os.path.normpath("/" + path.lstrip("/"))

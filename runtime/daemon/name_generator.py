@@ -6,14 +6,14 @@ Docker's scheme, an adjective and a surname joined by an underscore, with lists 
 import random
 from collections.abc import Callable
 
-_MOODS = (  # noqa: SIM905 - a list of words, not of punctuation
+_MOODS = (
     "able airy amber ample blithe bold brave breezy bright brisk calm candid cheery civil clear clever cosy  "
     "crisp curious deft eager earnest easy fair fleet fond frank gentle glad glassy happy hardy honest jolly  "
     "keen kind lively lucid mellow merry mild modest nimble patient plucky polite proud quick quiet ready rosy  "
     "serene sharp sleek smart snug steady stout sunny swift tidy tranquil upbeat vivid warm watchful witty"
 ).split()
 
-_WATERS = (  # noqa: SIM905 - a list of words, not of punctuation
+_WATERS = (
     "barge brig canoe catamaran clipper coracle corvette cutter dhow dinghy dory felucca ferry frigate galleon  "
     "galley gondola junk kayak ketch lugger punt raft schooner skiff sloop tender trawler tug yawl amazon clyde  "
     "danube dnieper douro ebro elbe ganges indus jordan lena loire mekong meuse moselle neckar niger nile oder  "

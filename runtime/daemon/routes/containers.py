@@ -44,7 +44,7 @@ class ContainerRoutes:
 
     async def top(self, call: Call) -> web.StreamResponse:
         container = self._engine.containers.find(call.name)
-        self._engine.lifecycle.require_running(container)
+        await self._engine.lifecycle.require_running(container)
         pids = await self._engine.tasks.pids(container.id)
         titles, processes = await process_list.top(pids, call.text("ps_args") or "-ef")
         self._engine.events.container("top", container)

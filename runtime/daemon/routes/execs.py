@@ -21,6 +21,7 @@ class ExecRoutes:
 
     async def create(self, call: Call) -> web.StreamResponse:
         container = self._engine.containers.find(call.name)
+        await self._engine.lifecycle.settled(container)
         session = self._execs.create(container, await call.json())
         return json_reply({"Id": session.id}, 201)
 
@@ -30,7 +31,7 @@ class ExecRoutes:
         asked = await call.json()
         if session.started:
             raise ConflictError(f"Error: Exec command {session.id} has already run")
-        self._engine.lifecycle.require_running(session.container)
+        await self._engine.lifecycle.require_running(session.container)
         if asked.get("Detach"):
             await self._execs.start(session)
             return empty_reply(200)

@@ -60,7 +60,12 @@ class LifecycleRoutes:
         if wanted.removeprefix("/") == container.name:
             raise InvalidParameterError("Renaming a container with the same name as its current name")
         old = container.name
-        container.name = store.reserve_name(wanted, container.id)
+        try:
+            container.name = store.reserve_name(f"/{wanted.removeprefix('/')}", container.id)
+        except InvalidParameterError as error:
+            raise InvalidParameterError(f"Error when allocating new name: {error.message}") from error
+        except ConflictError as error:
+            raise ConflictError(f"Error when allocating new name: {error.message}") from error
         store.release_name(old)
         store.save(container)
         self._engine.events.container("rename", container, oldName=f"/{old}")

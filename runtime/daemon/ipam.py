@@ -1,0 +1,52 @@
+"""Which addresses a network has and who has which (moby: libnetwork/ipam). Plain arithmetic; nothing is asked or set.
+
+Docker takes the first of 172.17.0.0/16, 172.18.0.0/16 ... that no route of the host overlaps; so do we, except that the
+search begins at a place of each daemon's own: daemons that start at the same moment then choose different subnets.
+"""
+
+import ipaddress
+import sys
+from collections.abc import Iterable
+
+_FIRST, _COUNT = 17, 15  # 172.17.0.0/16 up to 172.31.0.0/16
+
+
+def choose_subnet(occupied: Iterable[ipaddress.IPv4Network], seed: int) -> ipaddress.IPv4Network | None:
+    """A /16 that overlaps nothing that is occupied."""
+    taken = [network for network in occupied if network.prefixlen]
+    for offset in range(_COUNT):
+        candidate = ipaddress.IPv4Network(f"172.{_FIRST + (seed + offset) % _COUNT}.0.0/16")
+        if not any(candidate.overlaps(network) for network in taken):
+            return candidate
+    return None
+
+
+def gateway_of(subnet: ipaddress.IPv4Network) -> str:
+    """The first address: the bridge's own."""
+    return str(subnet[1])
+
+
+def lowest_free(subnet: ipaddress.IPv4Network, used: set[str]) -> str | None:
+    """The lowest address behind the gateway that nobody has."""
+    for number in range(2, subnet.num_addresses - 1):
+        address = str(subnet[number])
+        if address not in used:
+            return address
+    return None
+
+
+def mac_of(address: str) -> bytes:
+    """Docker's rule for an endpoint's hardware address: 02:42 and the four bytes of the IP address."""
+    return b"\x02\x42" + ipaddress.IPv4Address(address).packed
+
+
+def occupied_networks(route_table: str) -> list[ipaddress.IPv4Network]:
+    """The destinations in /proc/net/route: hexadecimal, in the byte order of the machine."""
+    networks = []
+    for line in route_table.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) > 7:
+            destination, mask = (int(fields[column], 16).to_bytes(4, sys.byteorder) for column in (1, 7))
+            length = int.from_bytes(mask, "big").bit_count()
+            networks.append(ipaddress.IPv4Network((int.from_bytes(destination, "big"), length), strict=False))
+    return networks
