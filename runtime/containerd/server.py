@@ -20,6 +20,7 @@ Left out on purpose: TLS, TCP, compression, keepalive pings (a paused client mus
 import inspect
 import re
 import struct
+from asyncio import BaseTransport
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -30,7 +31,11 @@ from google.protobuf.message_factory import GetMessageClass
 from grpclib.config import Configuration
 from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
+from grpclib.protocol import H2Protocol
 from grpclib.server import Server, Stream
+from h2.events import Event as H2Event
+from h2.events import UnknownFrameReceived
+from h2.settings import SettingCodes
 
 from runtime.containerd import identifiers
 from runtime.containerd.errors import ContainerdError, FailedPreconditionError
@@ -58,14 +63,41 @@ class Service(Protocol):
 
 
 AnyStream = Stream[Any, Any]
+_NO_LIMIT = 2**31 - 1
 
 
 def build_server(services: Mapping[str, Callable[[], Service]]) -> Server:
     """Return a grpclib server for these services, each made when it is first called."""
-    # No keepalive pings: a client that is stopped in a debugger answers none, and is no less alive for it.
-    server = Server([], config=Configuration(_keepalive_time=None))
-    server._mapping = _Methods(services)  # noqa: SLF001  (see _Methods for why grpclib's own will not do)
-    return server
+    return _Server(services)
+
+
+class _Server(Server):
+    """grpclib's server with methods found late and connections that behave as grpc-go's do."""
+
+    def __init__(self, services: Mapping[str, Callable[[], Service]]) -> None:
+        # No keepalive pings: a client that is stopped in a debugger answers none, and is no less alive for it.
+        super().__init__([], config=Configuration(_keepalive_time=None))
+        self._mapping = _Methods(services)
+
+    def _protocol_factory(self) -> H2Protocol:
+        made = super()._protocol_factory()
+        return _Connection(made.handler, made.config, made.h2_config)
+
+
+class _Connection(H2Protocol):
+    """One client's HTTP/2 connection."""
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)
+        # h2 allows a hundred calls at once; a client that waits for a hundred tasks could then not even kill one.
+        self.connection._connection.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: _NO_LIMIT})  # noqa: SLF001
+        self.connection.flush()
+        # RFC 9113 5.5: frames of unknown types are to be ignored; grpclib raises.
+        self.processor.processors[UnknownFrameReceived] = _ignore
+
+
+def _ignore(event: H2Event) -> None:
+    pass
 
 
 class _Methods(dict[str, Handler]):

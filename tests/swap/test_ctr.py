@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.xdist_group("ctr")]
+pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow, pytest.mark.xdist_group("ctr")]
 
 IMAGE = "docker.io/library/gbcd:latest"
 

@@ -275,6 +275,25 @@ async def test_client_that_goes_away_does_not_disturb(connect: Callable[..., Any
     assert (await client("Version.Version")).revision == "glassbottom"
 
 
+async def test_more_calls_than_a_hundred_may_be_open(client: Any) -> None:
+    """A client with many open streams on its one connection can still make a call."""
+    streams = [await client.subscribe("namespace==none") for _ in range(150)]
+
+    assert (await client("Version.Version")).revision == "glassbottom"
+    for stream in streams:
+        await stream.cancel()
+
+
+def test_frame_of_unknown_type_is_ignored(daemon: Any) -> None:
+    """HTTP/2 may be extended; what is not known is passed over, and a ping after it is answered."""
+    settings_frame = b"\0\0\0\4\0\0\0\0\0"
+    unknown, ping = b"\0\0\2\xee\0\0\0\0\0xy", b"\0\0\x08\6\0\0\0\0\0glassbot"
+
+    answer = exchange_bytes(daemon.address, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings_frame + unknown + ping)
+
+    assert b"\0\0\x08\6\1\0\0\0\0glassbot" in answer
+
+
 def test_sockets_are_for_owner_and_group_only(daemon: Any) -> None:
     """Whoever can connect is root here."""
     for path in (daemon.address, f"{daemon.address}.ttrpc"):

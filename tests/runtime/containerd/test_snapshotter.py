@@ -141,6 +141,7 @@ async def test_native_stacks_by_copying(tmp_path: Path, metadata: Metadata) -> N
     assert list(second[0].options) == ["rbind", "rw"]
 
 
+@pytest.mark.slow
 async def test_tree_is_removed_whatever_its_depth_and_names(tmp_path: Path) -> None:
     """Deeper than a path may be long, with names like our own and symlinks to the outside, which stay what they are."""
     outside = tmp_path / "outside"
