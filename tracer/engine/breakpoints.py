@@ -22,14 +22,25 @@ class Breakpoints:
     """What is armed, and what has been wished for since the last hold."""
 
     def __init__(self) -> None:
-        self.enabled = False
-        """False while the background programs start, and while everything ends: then nothing holds."""
+        self.watchful = False
+        """Whether anything could cause a hold now; while it cannot, tracees need not wait for our thoughts."""
         self.step_event = False
         """Hold at the next recorded event, whichever task it is of."""
-        self.step_stage = False
-        """Hold at the next stage, armed or not."""
         self.wish: Wish | None = None
+        self._enabled = False
+        self._step_stage = False
         self._armed: set[str] = set()
+
+    def enable(self) -> None:
+        """The story begins: until now, while the background programs started, nothing could hold."""
+        self._enabled = True
+        self._update()
+
+    def disable(self) -> None:
+        """Everything ends: never hold again."""
+        self._enabled = False
+        self.wish = None
+        self._update()
 
     def arm(self, stage: str, armed: bool) -> None:
         """Hold at this stage from now on, or no longer."""
@@ -37,30 +48,40 @@ class Breakpoints:
             self._armed.add(stage)
         else:
             self._armed.discard(stage)
+        self._update()
+
+    def next_event(self) -> None:
+        """Hold at the next recorded event."""
+        self.step_event = True
+        self._update()
+
+    def next_stage(self) -> None:
+        """Hold at the next stage, armed or not."""
+        self._step_stage = True
+        self._update()
 
     def stage_entered(self, entered: StageEntered) -> None:
         """A stage was recognised."""
-        if self.enabled and self.wish is None and (self.step_stage or entered.stage in self._armed):
+        if self.watchful and self.wish is None and (self._step_stage or entered.stage in self._armed):
             self.wish = Wish(entered.tid, "stage", entered.stage)
 
     def event_recorded(self, tid: int) -> None:
         """A call or a process event was recorded."""
-        if self.step_event and self.enabled and self.wish is None:
+        if self.step_event and self.watchful and self.wish is None:
             self.wish = Wish(tid, "event")
 
     def interrupted(self, tid: int) -> None:
         """The user wants to hold now."""
-        if self.enabled and self.wish is None:
+        if self._enabled and self.wish is None:
             self.wish = Wish(tid, "interrupt")
 
     def take(self) -> Wish | None:
         """The wish, which is then fulfilled: steps are over, breakpoints stay."""
         wish, self.wish = self.wish, None
         if wish is not None:
-            self.step_event = self.step_stage = False
+            self.step_event = self._step_stage = False
+            self._update()
         return wish
 
-    def disable(self) -> None:
-        """Never hold again."""
-        self.enabled = self.step_event = self.step_stage = False
-        self.wish = None
+    def _update(self) -> None:
+        self.watchful = self._enabled and (self.step_event or self._step_stage or bool(self._armed))

@@ -136,7 +136,7 @@ class Calls:
         task.entry = -1
         if plan.reports_entry or number in self._entry_numbers:
             self._report_entry(task)
-            self.gate.restart(tid)
+            self.gate.restart(tid)  # only now: execve would destroy what was to be read, and a stage may hold here
         else:
             ptrace(PTRACE_SYSCALL, tid, 0, 0)
 
@@ -156,9 +156,10 @@ class Calls:
             self._effect(task, plan, result)
         number = task.number
         arguments = task.arguments
-        # Who has nothing to say about holding runs on while we write: the two cores then work at the same time.
-        followed = number in self._exit_numbers or self._breakpoints.step_event
-        if not followed:
+        followed = number in self._exit_numbers
+        # Where nothing could hold here, the task runs on while we write: the two cores then work at the same time.
+        watched = self._breakpoints.watchful and (followed or self._breakpoints.step_event)
+        if not watched:
             ptrace(PTRACE_SYSCALL, tid, 0, 0)
         if data:
             data = self._redactor.mask_all(data)
@@ -167,9 +168,9 @@ class Calls:
         sequence = self._recorder.append(line)
         self.last_tid = tid
         if followed:
-            if number in self._exit_numbers:
-                event = SyscallExited(now, tid, number, arguments, result, task.entered_ns, data, files)
-                self._chronicle.follow(sequence, event)
+            event = SyscallExited(now, tid, number, arguments, result, task.entered_ns, data, files)
+            self._chronicle.follow(sequence, event)
+        if watched:
             self.gate.after_event(tid)
             self.gate.restart(tid)
 

@@ -76,9 +76,9 @@ class FdTable:
         return found
 
     def _working_directory(self, process: Process) -> OpenFile:
-        if not process.cwd:
-            process.cwd = link_of(process.pid, "cwd")
-        return OpenFile(process.cwd, FILE_READ_LIMIT, FILE_WRITE_LIMIT)
+        if process.cwd is None:
+            process.cwd = OpenFile(link_of(process.pid, "cwd"), FILE_READ_LIMIT, FILE_WRITE_LIMIT)
+        return process.cwd
 
     # What calls do to the table; each is called after the call has returned.
 
@@ -107,7 +107,7 @@ class FdTable:
 
     def moved(self, process: Process, arguments: Arguments, result: int) -> None:
         """chdir, fchdir, chroot, setns, unshare: `AT_FDCWD` may mean another directory."""
-        process.cwd = ""
+        process.cwd = None
 
     def socket_created(self, process: Process, arguments: Arguments, result: int) -> None:
         """socket(2)."""

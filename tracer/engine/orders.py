@@ -20,10 +20,10 @@ def obey(command: Command, loop: Loop, breakpoints: Breakpoints, story: Ending) 
         case Resume():
             loop.release()
         case StepEvent():
-            breakpoints.step_event = True
+            breakpoints.next_event()
             loop.release()
         case StepStage():
-            breakpoints.step_stage = True
+            breakpoints.next_stage()
             loop.release()
         case Interrupt():
             loop.interrupt()

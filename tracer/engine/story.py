@@ -79,18 +79,6 @@ class Story:
         if self._curtain is None or any(os.path.exists(path) for path in self._awaited):
             self._lift_curtain()
 
-    def _is_time(self, made: list[str]) -> bool:
-        """Whether the last of the programs has begun to do something, or waits for the others."""
-        missing = [path for path in self._awaited if not os.path.exists(path)]
-        if len(missing) != 1:
-            return not missing
-        # What was made before the others' sockets is the others' doing.
-        sockets = {os.path.basename(path) for path in self._awaited}
-        if made[-1] not in sockets:
-            return True
-        last = [pid for pid, program in self._background.items() if program.listens_on == missing[0]]
-        return any(state(pid) == "S" for pid in last)
-
     def _lift_curtain(self) -> None:
         if self._curtain is not None:
             self._curtain.close()
@@ -130,7 +118,7 @@ class Story:
             self.exit_code = _COULD_NOT_RUN
             self._end(str(error))
             return
-        self._chronicle.breakpoints.enabled = True
+        self._chronicle.breakpoints.enable()
         self._loop.census.launched(self._foreground, background=False)
 
     def listening(self, path: str) -> None:
@@ -196,7 +184,7 @@ class Story:
         if number != signal.SIGIO:
             self._end(f"the engine was ended by {signal.Signals(number).name}")
             return
-        if self._curtain is not None and (made := self._curtain.touched()) and self._is_time(made):
+        if self._curtain is not None and self._curtain.touched():
             self._lift_curtain()
         if self._control is not None:
             for command in self._control.commands():

@@ -26,7 +26,7 @@ class Process:
         self.pid = pid
         self.memory = Memory(pid)
         self.fds: dict[int, OpenFile] = {}
-        self.cwd = ""
+        self.cwd: OpenFile | None = None
         self.generation = 0
         self.background = background
         """Descends from what was launched before the story began."""
