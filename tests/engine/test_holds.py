@@ -240,6 +240,20 @@ def test_a_background_program_that_fails_ends_the_story(session: Start) -> None:
     assert end.reason == "daemon ended with exit code 1 before it was ready"
 
 
+@pytest.mark.slow
+def test_what_the_foreground_leaves_behind_is_ended(session: Start, tmp_path: Path) -> None:
+    """A process that sleeps on after the foreground's exit counts as settled, and is gone at the end."""
+    path = str(tmp_path / "background.sock")
+    listener = program(*PYTHON, str(TRACEES / "listener.py"), path, listens_on=path, label="listener")
+    run = session(["sh", "-c", "setsid sleep 1000 & exit 4"], background=[listener])
+
+    assert run.finish() == 4
+
+    sleeper = next(event for event in run.events if isinstance(event, ProcessExecuted) and "1000" in event.argv)
+    gone = {event.tid: event.signal for event in run.events if isinstance(event, ProcessExited)}
+    assert gone[sleeper.tid] == signal.SIGKILL
+
+
 def test_the_terminal_becomes_the_programs_own(session: Start) -> None:
     """It is the controlling terminal of a new session, whose output comes out at the other end."""
     master, slave = os.openpty()

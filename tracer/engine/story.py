@@ -27,6 +27,8 @@ _SETTLED_ALONE = 3
 """Ticks of silence (20 ms each) that end the story when only background programs are left."""
 _SETTLED_IN_COMPANY = 50
 """The same, while processes of the story are still there."""
+_PATIENCE = 500
+"""Ticks after the foreground program's exit in which everything must settle: a detached container may never."""
 _TERMINATION_S = 10.0
 """How long background programs may take to end after SIGTERM."""
 _COULD_NOT_RUN = 127
@@ -48,6 +50,7 @@ class Story:
         self._awaited: dict[str, str] = {}
         """Socket path -> label of background programs that do not listen yet."""
         self._curtain: Curtain | None = None
+        self._ticks_after_exit = 0
         self._ending_since = 0.0
         self._killed = False
 
@@ -171,6 +174,10 @@ class Story:
             return True
         if self.exit_code is None or self._loop.held:
             return False
+        self._ticks_after_exit += 1
+        if self._ticks_after_exit > _PATIENCE:
+            self._end("the foreground program has ended; what it left behind does not come to rest")
+            return True
         census = self._loop.census
         alone = all(process.background for process in census.processes.values())
         if times < (_SETTLED_ALONE if alone else _SETTLED_IN_COMPANY):
