@@ -76,7 +76,7 @@ def _record(words: RunWords) -> int:
             session.quit()
         ended = _last_event(prepared.recording)
         if not isinstance(ended, RecordingEnded):
-            raise CommandError("the engine ended before the run did", 125)
+            raise CommandError(session.failure or "the engine ended before the run did", 125)
         return 125 if ended.exit_code is None else ended.exit_code
 
 
