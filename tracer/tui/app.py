@@ -69,6 +69,9 @@ class GlassbottomApp(App[int]):
             loop.add_reader(self.session.doorbell_fd, self._rung.set)
         if self.session.terminal_fd >= 0:
             loop.add_reader(self.session.terminal_fd, self._terminal_spoke, self.session.terminal_fd)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # Inside the loop, so that the terminal is given back as it was: an exception out of a handler would not.
+            loop.add_signal_handler(number, self._told_to_leave, number)
         self.read_on()
         if self._notice:
             self.call_after_refresh(self._trace.say, self._notice)
@@ -158,10 +161,19 @@ class GlassbottomApp(App[int]):
         """End the run, clean up, and leave."""
         self._trace.say("bringing the stack down …" if self.session.is_live else "")
         self.forget_fds()
-        self.workers.cancel_all()
+        self.workers.cancel_group(self, "reader")
         await asyncio.to_thread(self.session.quit)
         ended = self.model.ended
         self.exit(0 if ended is None or ended.exit_code is None else ended.exit_code)
+
+    def _told_to_leave(self, number: int) -> None:
+        """A signal asks the same as the quit key; the exit status says which signal."""
+
+        async def leave() -> None:
+            await self.action_leave()
+            self.exit(128 + number)
+
+        self.run_worker(leave(), exclusive=True, group="leave")
 
     def forget_fds(self) -> None:
         """Stop watching what is about to be closed."""

@@ -49,6 +49,8 @@ def _start(tmp_path: Path) -> Iterator[Callable[[Launch], LiveSession]]:
 def wait_until(session: LiveSession, done: Callable[[], bool]) -> str:
     """Answer the doorbell and read the terminal until something is so; what the terminal said meanwhile."""
     said = ""
+    while session.refresh():
+        pass
     while not done():
         assert not session.ended, f"over: {session.failure or len(session.recording)}, {said!r}"
         ready, _, _ = select.select([session.doorbell_fd, session.terminal_fd], [], [], 20)
@@ -60,6 +62,11 @@ def wait_until(session: LiveSession, done: Callable[[], bool]) -> str:
                 select.select([session.doorbell_fd], [], [], 20)
         while session.refresh():
             pass
+    while session.ended and select.select([session.terminal_fd], [], [], 0)[0]:  # what came last
+        try:
+            said += os.read(session.terminal_fd, 4096).decode()
+        except OSError:
+            break
     return said
 
 
