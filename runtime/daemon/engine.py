@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 from google.protobuf.empty_pb2 import Empty
 
-from runtime.daemon import hostbox
 from runtime.daemon.background import Background
 from runtime.daemon.container import Container
 from runtime.daemon.container_store import ContainerStore
@@ -21,11 +20,11 @@ from runtime.daemon.create import Creator
 from runtime.daemon.errors import ApiError, NotFoundError, NotModified
 from runtime.daemon.events import EventLog
 from runtime.daemon.exec_sessions import ExecStore
-from runtime.daemon.image_import import import_image
 from runtime.daemon.images import ImageStore
 from runtime.daemon.lifecycle import SIGKILL, Lifecycle
 from runtime.daemon.networks import Networks
 from runtime.daemon.options import DaemonOptions
+from runtime.daemon.references import DEFAULT_IMAGE
 from runtime.daemon.spawn import ProgramError
 from runtime.daemon.spec_inputs import SpecGatherer, probe_host
 from runtime.daemon.task_client import TaskClient
@@ -108,14 +107,21 @@ class Engine:
 
     async def _provide_default_image(self) -> None:
         try:
-            await self.images.find(hostbox.REFERENCE)
+            await self.images.find(DEFAULT_IMAGE)
         except NotFoundError:
-            try:
-                built = await hostbox.build()
-            except (hostbox.NoUserlandError, ProgramError) as error:
-                log.warning("no default image: %s", error)
-                return
-            await import_image(self.containerd, self.options.snapshotter, hostbox.REFERENCE, built)
+            await self._build_default_image()
+
+    async def _build_default_image(self) -> None:
+        # Imported here: only the first start ever needs them.
+        from runtime.daemon import hostbox
+        from runtime.daemon.image_import import import_image
+
+        try:
+            built = await hostbox.build()
+        except (hostbox.NoUserlandError, ProgramError) as error:
+            log.warning("no default image: %s", error)
+            return
+        await import_image(self.containerd, self.options.snapshotter, DEFAULT_IMAGE, built)
 
     async def shut_down(self, hurry: asyncio.Event) -> None:
         """Stop every container unless they are to live on; `hurry` is set by a second signal."""

@@ -8,17 +8,16 @@ Two layers, as most images have a distribution and something on top:
 What the real counterpart would be: `FROM scratch; ADD rootfs.tar /`. See `elf.py` for why ldd is never run.
 """
 
-import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
 
+from runtime.daemon.image_import import BuiltImage, digest_of
 from runtime.daemon.layer_tar import LayerTar
 from runtime.daemon.library_search import needed_files
+from runtime.daemon.references import go_architecture
 from runtime.daemon.spawn import run_program
 
-REFERENCE = "docker.io/library/hostbox:latest"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CREATED = "1970-01-01T00:00:00Z"
 """Part of the image's digest, so it must not be now."""
@@ -41,15 +40,6 @@ _ETC = {
     "os-release": 'NAME="hostbox"\nID=hostbox\nPRETTY_NAME="hostbox: the userland of the host that built it"\n',
     "profile": f"export PATH={PATH}\n",
 }
-
-
-@dataclass(frozen=True)
-class BuiltImage:
-    """An OCI image as the blobs it consists of."""
-
-    layers: tuple[bytes, ...]
-    """Uncompressed tars, the lowest first."""
-    config: bytes
 
 
 class NoUserlandError(Exception):
@@ -125,14 +115,3 @@ def _config(layers: tuple[bytes, ...], made_of: str) -> bytes:
         "history": [{"created": CREATED, "created_by": text} for text in history],
     }
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
-
-
-def digest_of(blob: bytes) -> str:
-    """A blob's name in every content store."""
-    return f"sha256:{hashlib.sha256(blob).hexdigest()}"
-
-
-def go_architecture() -> str:
-    """The machine in Go's words, which are the image-spec's."""
-    machine = os.uname().machine
-    return {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}.get(machine, machine)

@@ -9,15 +9,16 @@
 Every step may have been done by an earlier daemon that was killed: what exists already is left as it is.
 """
 
+import hashlib
 import json
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from runtime.api.containerd import content_pb2, diff_pb2, images_pb2, leases_pb2, snapshots_pb2
 from runtime.daemon.containerd_client import Containerd, GRPCError, Status
-from runtime.daemon.hostbox import BuiltImage, digest_of
 from runtime.daemon.images import chain_ids
 from runtime.daemon.timestamps import rfc3339
 
@@ -25,6 +26,20 @@ _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
 _CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class BuiltImage:
+    """An OCI image as the blobs it consists of."""
+
+    layers: tuple[bytes, ...]
+    """Uncompressed tars, the lowest first."""
+    config: bytes
+
+
+def digest_of(blob: bytes) -> str:
+    """A blob's name in every content store."""
+    return f"sha256:{hashlib.sha256(blob).hexdigest()}"
 
 
 async def import_image(containerd: Containerd, snapshotter: str, name: str, image: BuiltImage) -> str:

@@ -15,8 +15,7 @@ from typing import Any
 from runtime.api.containerd import content_pb2, images_pb2
 from runtime.daemon.containerd_client import Containerd, GRPCError, Status
 from runtime.daemon.errors import ConflictError, NotFoundError, ServerError
-from runtime.daemon.hostbox import go_architecture
-from runtime.daemon.references import familiar, qualify, with_tag
+from runtime.daemon.references import familiar, go_architecture, qualify, with_tag
 from runtime.daemon.timestamps import from_rfc3339
 
 INDEX_TYPES = (

@@ -3,6 +3,7 @@
 containerd stores fully qualified names; people type and read familiar ones. A prefix of an image's ID is also a name.
 """
 
+import os
 import re
 
 from runtime.daemon.errors import InvalidParameterError
@@ -13,6 +14,9 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 HUB = "docker.io/"
 LIBRARY = "docker.io/library/"
+
+DEFAULT_IMAGE = "docker.io/library/hostbox:latest"
+"""The one that the daemon builds by itself (see hostbox.py)."""
 
 
 def qualify(name: str) -> str:
@@ -50,3 +54,9 @@ def split_tag(name: str) -> tuple[str, str]:
     if colon and "/" not in tag:
         return head, tag
     return name, ""
+
+
+def go_architecture() -> str:
+    """The machine in Go's words, which are the image-spec's."""
+    machine = os.uname().machine
+    return {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}.get(machine, machine)

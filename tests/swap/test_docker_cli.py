@@ -27,6 +27,7 @@ from typing import Any
 import pytest
 
 from runtime.daemon import hostbox
+from runtime.daemon.image_import import digest_of
 
 pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow, pytest.mark.xdist_group("docker-cli")]
 
@@ -65,8 +66,8 @@ class Engine:
 def hostbox_archive() -> bytes:
     """Our image in `docker load` form, so that both daemons run the same files."""
     built = asyncio.run(hostbox.build())
-    config_name = f"{hostbox.digest_of(built.config)[7:]}.json"
-    layers = {f"{hostbox.digest_of(layer)[7:]}/layer.tar": layer for layer in built.layers}
+    config_name = f"{digest_of(built.config)[7:]}.json"
+    layers = {f"{digest_of(layer)[7:]}/layer.tar": layer for layer in built.layers}
     manifest = json.dumps([{"Config": config_name, "RepoTags": ["hostbox:latest"], "Layers": list(layers)}]).encode()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:

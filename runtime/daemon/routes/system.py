@@ -10,8 +10,8 @@ from aiohttp import web
 from runtime.daemon.call import API_VERSION, COMMON_HEADERS, MIN_API_VERSION, SERVER_VERSION, Call, json_reply
 from runtime.daemon.container_views import list_item
 from runtime.daemon.engine import Engine
-from runtime.daemon.hostbox import go_architecture
 from runtime.daemon.image_views import list_item as image_item
+from runtime.daemon.references import go_architecture
 from runtime.daemon.router import Route
 from runtime.daemon.timestamps import rfc3339
 

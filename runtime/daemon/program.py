@@ -1,0 +1,81 @@
+"""The daemon as a program: listen, serve, stop (dockerd: cmd/dockerd/daemon.go)."""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+
+from grpclib.exceptions import GRPCError
+
+from runtime.daemon.engine import Engine
+from runtime.daemon.options import USAGE, DaemonOptions, UsageError, parse_arguments
+from runtime.daemon.router import Router
+from runtime.daemon.routes import all_routes
+from runtime.daemon.server import ApiServer, ListenError
+
+
+async def serve(options: DaemonOptions) -> None:
+    """Run until SIGTERM or SIGINT; a second one stops the containers at once."""
+    engine = Engine(options)
+    await engine.start()
+    server = ApiServer(Router(all_routes(engine)))
+    await server.listen(options.socket)
+    logging.getLogger("daemon").info("API listen on %s", options.socket)
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        await stop.wait()
+    finally:
+        # Containers first: clients that are attached to them see their end as an end, not as a broken connection.
+        await engine.shut_down(hurry)
+        await server.close()
+        _unlink(options.socket)
+
+
+def main(arguments: list[str]) -> int:
+    """Parse, serve, and turn what can go wrong into one sentence."""
+    if "--help" in arguments or "-h" in arguments:
+        sys.stdout.write(USAGE)
+        return 0
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    try:
+        options = parse_arguments(arguments)
+    except UsageError as error:
+        sys.stderr.write(f"daemon: {error}\nSee 'python -m runtime.daemon --help'.\n")
+        return 2
+    # What the imports made lives as long as the process: the collector need not look at it again.
+    gc.freeze()
+    try:
+        if options.pidfile:
+            with open(options.pidfile, "w", encoding="ascii") as file:
+                file.write(str(os.getpid()))
+        asyncio.run(serve(options))
+    except (ListenError, GRPCError, OSError) as error:
+        text = getattr(error, "message", None) or str(error)
+        sys.stderr.write(f"daemon: {_because(error, text, options)}\n")
+        return 1
+    finally:
+        if options.pidfile:
+            _unlink(options.pidfile)
+    return 0
+
+
+def _because(error: Exception, text: str, options: DaemonOptions) -> str:
+    if isinstance(error, (ConnectionRefusedError, FileNotFoundError)) and not getattr(error, "filename", None):
+        return f"cannot reach containerd at {options.containerd}: is it running?"
+    return text
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
