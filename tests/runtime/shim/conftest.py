@@ -61,7 +61,11 @@ start)
   if [ -e linger ]; then
     while kill -0 "$(cat init.pid)" 2>/dev/null && ! grep -qs ') Z' /proc/"$(cat init.pid)"/stat; do :; done
   fi;;
-exec) sh -c "$(cat exec-command)" <&3 3<&- & printf %s $! > "$pid_file";;
+exec)
+  # The process waits until this shell, which alone holds the write end, is gone: dash would reap its child otherwise.
+  mkfifo hold; exec 4<>hold 5<hold; rm hold
+  (read -r _ <&5; exec sh -c "$(cat exec-command)" <&3 3<&- 5<&-) 4>&- &
+  printf %s $! > "$pid_file";;
 kill) kill -"$2" "$(cat init.pid)" 2>/dev/null || fail "container not running";;
 pause) kill -STOP "$(cat init.pid)";;
 resume) kill -CONT "$(cat init.pid)";;
