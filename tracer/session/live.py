@@ -113,8 +113,10 @@ class LiveSession:
             recording = self.recording
             if recording.complete or recording.indexed_bytes < recording.size_bytes:
                 return ""  # it ended as it should, or it is not known yet how
+        status = self._engine.returncode
+        how = signal.Signals(-status).name if status < 0 else f"status {status}"
         complaint = self._complaint.removeprefix("glassbottom engine: ")
-        return complaint or f"the engine ended early (status {self._engine.returncode})"
+        return complaint or f"the engine ended early ({how}), and with it everything that it traced"
 
     def refresh(self) -> int:
         """Answer the doorbell and index what was written; how many events came."""

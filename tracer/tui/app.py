@@ -99,7 +99,7 @@ class GlassbottomApp(App[int]):
                     self._read_to_here()
                     show_next = now + max(SHOWN_EVERY_SECONDS, DRAWING_SHARE * self._trace.cost_seconds)
         self._trace.title_bar.progress = ""
-        if problem := self.session.recording.damage or self.session.failure:
+        if problem := self.session.failure or self.session.recording.damage:
             self._trace.say(problem)
         self._read_to_here()
 
@@ -164,7 +164,10 @@ class GlassbottomApp(App[int]):
         self.workers.cancel_group(self, "reader")
         await asyncio.to_thread(self.session.quit)
         ended = self.model.ended
-        self.exit(0 if ended is None or ended.exit_code is None else ended.exit_code)
+        if self.session.failure:
+            self.exit(125)  # as docker says that it, and not the container, has failed
+        else:
+            self.exit(0 if ended is None or ended.exit_code is None else ended.exit_code)
 
     def _told_to_leave(self, number: int) -> None:
         """A signal asks the same as the quit key; the exit status says which signal."""

@@ -202,7 +202,7 @@ class Calls(EventLog):
     def _waits(self, entry: int) -> str:
         """What an unfinished call is up to: a stage that is come to at its entry has it held before it begins."""
         stage = self.view.model.stage_at(self.view.cursor)
-        return "about to" if stage is not None and stage.evidence == entry else "waiting in"
+        return "about to" if stage is not None and stage.evidence == entry else "still in"
 
     def _write_call(self, sequence: int) -> Sequence[Piece]:
         ink = self.view.ink

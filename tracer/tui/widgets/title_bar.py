@@ -21,6 +21,8 @@ class TitleBar(Widget):
         session, view = self.view.session, self.view
         if self.progress:
             return self.progress
+        if session.failure:
+            return "THE ENGINE IS GONE"
         if session.recording.damage:
             return "DAMAGED RECORDING"
         if not session.is_live:

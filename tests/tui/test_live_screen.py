@@ -1,0 +1,131 @@
+"""The screen over a live session: the real engine and a small program in the client's seat."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.tui.conftest import press
+from tests.tui.screen_text import focused
+from tracer.commands import Launch, Program
+from tracer.session.live import RETURNED, LiveSession
+from tracer.tui.app import GlassbottomApp
+from tracer.tui.screens.trace import TraceScreen
+
+STAGE = {
+    "id": "shell-starts", "layer": "client", "title": "The shell starts", "about": "It is a shell.",
+    "source": "runtime/client/run.py:run", "on": {"process": "executed", "fields": {}},
+}  # fmt: skip
+
+Live = tuple[Pilot[int], TraceScreen]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(name="live")
+async def _live(tmp_path: Path) -> AsyncIterator[Live]:
+    """A shell, under a name that the client's seat is known by, held as soon as it has been executed."""
+    shell = tmp_path / "docker"
+    shell.symlink_to("/bin/sh")
+    program = Program((str(shell), "-i"), ("PATH=/usr/bin:/bin", "PS1=ready> "), "/")
+    session = LiveSession(
+        str(tmp_path / "live.jsonl"), Launch((), program, (STAGE,), "", {}, hold=True), terminal_size=(24, 80)
+    )
+    app = GlassbottomApp(session)
+    async with app.run_test(size=(160, 45)) as pilot:
+        screen = app.screen
+        assert isinstance(screen, TraceScreen)
+        await until(pilot, lambda: session.held and bool(screen.view.model.stages))
+        yield pilot, screen
+        await app.run_action("leave")
+    assert session.ended
+
+
+async def until(pilot: Pilot[int], done: object) -> None:
+    """Let the app work until something is so."""
+    assert callable(done)
+    async with asyncio.timeout(20):
+        while not done():
+            await asyncio.sleep(0.01)
+    await pilot.pause()
+
+
+def shown(screen: TraceScreen) -> str:
+    return "\n".join(screen.terminal.screen_shown.display)
+
+
+async def test_live_screen_holds_until_the_step_key(live: Live) -> None:
+    """Held: the badge says so and the shell has said nothing; Space lets it run."""
+    pilot, screen = live
+    held = (screen.title_bar.state(), shown(screen).strip())
+
+    await press(pilot, "space")
+    await until(pilot, lambda: "ready>" in shown(screen))
+
+    assert held == ("HELD", "")
+    assert screen.title_bar.state() == "RUNNING"
+
+
+async def test_live_screen_types_into_the_terminal_and_leaves_it(live: Live) -> None:
+    """6, keys, Ctrl-]: what is typed reaches the program, and the keyboard comes back."""
+    pilot, screen = live
+    await press(pilot, "space")
+    await until(pilot, lambda: "ready>" in shown(screen))
+
+    await press(pilot, "6", *"echo ", "4", "2", *"x", "enter")
+    await until(pilot, lambda: "\n42x" in shown(screen).replace(" ", ""))
+    await press(pilot, "ctrl+right_square_bracket")
+
+    assert focused(screen) == "calls"
+
+
+async def test_live_screen_in_the_past_says_so_and_returns(live: Live) -> None:
+    """Looking back resumes nobody; the first step after it only returns."""
+    pilot, screen = live
+    await press(pilot, "left")
+    past = screen.title_bar.state()
+
+    await press(pilot, "space")
+
+    assert past == "VIEWING THE PAST"
+    assert screen.key_bar.said == RETURNED
+    assert screen.title_bar.state() == "HELD"
+
+
+async def test_live_screen_steps_by_call(live: Live) -> None:
+    """c lets one more call happen and holds again."""
+    pilot, screen = live
+    stops = len(screen.view.session.recording.stops)
+
+    await press(pilot, "c")
+    await until(pilot, lambda: len(screen.view.session.recording.stops) > stops)
+
+    assert screen.title_bar.state() == "HELD"
+
+
+async def test_live_screen_pauses_what_runs(live: Live) -> None:
+    """p holds a running program; Space lets it go on."""
+    pilot, screen = live
+    await press(pilot, "space")
+    await until(pilot, lambda: "ready>" in shown(screen))
+
+    await press(pilot, "p")
+    await until(pilot, lambda: screen.view.session.held)
+
+    assert screen.title_bar.state() == "HELD"
+
+
+async def test_live_screen_tells_when_the_run_is_over(live: Live) -> None:
+    """The badge has the exit code, and the past can still be looked at."""
+    pilot, screen = live
+    await press(pilot, "space")
+    await until(pilot, lambda: "ready>" in shown(screen))
+    await press(pilot, "6", *"exit ", "3", "enter")
+    await until(pilot, lambda: screen.view.session.ended and screen.view.model.ended is not None)
+    await press(pilot, "ctrl+right_square_bracket", "left")
+
+    assert screen.view.model.ended is not None
+    assert screen.view.model.ended.exit_code == 3
+    assert screen.title_bar.state() == "VIEWING THE PAST"
