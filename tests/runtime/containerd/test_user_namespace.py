@@ -61,7 +61,7 @@ def layer(*entries: tuple[str, bytes, int]) -> bytes:
 
 @pytest.mark.slow
 def test_overlay_and_whiteouts_work_for_the_root_of_a_user_namespace(tmp_path: Path, require: Any) -> None:
-    """A hidden file is hidden, by `userxattr`; a device is left out and an owner without a mapping refused, in words."""
+    """A hidden file is hidden, by `userxattr`; a device is left out, an owner without a mapping refused, in words."""
     require("unshare")
     probe = subprocess.run(["unshare", "-Urm", "true"], capture_output=True, text=True, check=False)
     if probe.returncode != 0:
