@@ -17,7 +17,6 @@ import os
 import select
 import stat
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from runtime.shim import kernel
 from runtime.shim.errors import INVALID_ARGUMENT, TaskError
@@ -46,10 +45,10 @@ def output_path(location: str) -> str:
     """Return the path in a bare path or a fifo: or file: URI (`ctr run --log-uri`)."""
     if location.startswith("/"):
         return location
-    parts = urlsplit(location)
-    if parts.scheme in ("fifo", "file") and parts.path:
-        return parts.path
-    raise TaskError(INVALID_ARGUMENT, f'unknown STDIO scheme "{parts.scheme}" in {location}: use a fifo or a file')
+    scheme, _, path = location.partition("://")
+    if scheme in ("fifo", "file") and path.startswith("/"):
+        return path.partition("?")[0]
+    raise TaskError(INVALID_ARGUMENT, f'unknown STDIO scheme "{scheme}" in {location}: use a fifo or a file')
 
 
 async def open_output(loop: Loop, location: str) -> Output:

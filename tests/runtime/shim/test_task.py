@@ -273,6 +273,23 @@ def test_missing_fifo_is_named(shim: Any) -> None:
     assert words == f"open stdio {shim.directory}/gone: no such file or directory"
 
 
+def test_output_may_be_a_file(shim: Any) -> None:
+    """A file: URI is appended to, as `ctr run --log-uri` asks."""
+    shim.bundle.joinpath("command").write_text("echo logged")
+    shim.call("Create", **shim.create_fields(stdout=f"file://{shim.directory}/log"))
+    shim.call("Start", id="one")
+    shim.call("Wait", id="one")
+
+    assert (shim.directory / "log").read_text() == "logged\n"
+
+
+def test_logger_program_is_refused_by_name(shim: Any) -> None:
+    """What is left out says so."""
+    code, words = shim.refusal("Create", **shim.create_fields(stdout="binary:///bin/logger"))
+
+    assert (code, words.split(" in ")[0]) == (3, 'unknown STDIO scheme "binary"')
+
+
 def test_shutdown_with_a_container_is_not_obeyed(shim: Any) -> None:
     """Only a shim that holds nothing ends."""
     shim.call("Create", **shim.create_fields())
