@@ -49,7 +49,7 @@ def read_elf(data: Bytes) -> ElfFile | None:
         return None
     try:
         return _read(data, bits, order)
-    except (struct.error, IndexError, UnicodeDecodeError):
+    except (struct.error, OverflowError, UnicodeDecodeError):
         return None
 
 

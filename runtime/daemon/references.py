@@ -28,6 +28,8 @@ def qualify(name: str) -> str:
     domain, slash, remainder = path.partition("/")
     if not slash or not ("." in domain or ":" in domain or domain == "localhost"):
         domain, remainder = "docker.io", path if slash else f"library/{path}"
+    if rest.endswith(":"):
+        raise InvalidParameterError("invalid reference format")
     if not _NAME.fullmatch(remainder) or (tag and not _TAG.fullmatch(tag)):
         if remainder != remainder.lower():
             raise InvalidParameterError("invalid reference format: repository name must be lowercase")

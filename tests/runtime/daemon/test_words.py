@@ -1,0 +1,240 @@
+"""Small pure parts of the daemon: names, keys, frames, times, addresses, files of a root."""
+
+import ipaddress
+import os
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.daemon import container_views, detach_keys, ipam, process_list, references, timestamps, users
+from runtime.daemon.detach_keys import DetachFilter
+from runtime.daemon.errors import ApiError, InvalidParameterError, NotFoundError, ServerError
+from runtime.daemon.events import matches
+from runtime.daemon.images import chain_ids
+from runtime.daemon.lifecycle import start_exit_code
+from runtime.daemon.rootfs_files import RootfsFiles, SnapshotMount
+from runtime.daemon.router import Router, without_version
+from runtime.daemon.signals import parse_signal
+from runtime.daemon.stdcopy import frame
+
+
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [
+        ("hostbox", "docker.io/library/hostbox:latest"),
+        ("a/b:1", "docker.io/a/b:1"),
+        ("localhost:5000/x", "localhost:5000/x:latest"),
+        ("r.example/x/y:z", "r.example/x/y:z"),
+    ],
+)
+def test_image_names_are_qualified_as_containerd_stores_them(name: str, full: str) -> None:
+    """The domain, the library and the tag that people leave away."""
+    assert full == references.qualify(name)
+
+
+@pytest.mark.parametrize("name", ["UPPER", "a b", "x:", "-x", "a@sha256:1", ""])
+def test_image_names_that_are_none_are_refused(name: str) -> None:
+    """400, with the reference grammar's own words."""
+    with pytest.raises(InvalidParameterError, match="invalid reference format"):
+        references.qualify(name)
+
+
+@given(st.lists(st.binary(max_size=5), max_size=8))
+def test_detach_filter_passes_everything_that_is_not_the_sequence(pieces: list[bytes]) -> None:
+    """However the input is cut, the bytes before the sequence come through, and none after it."""
+    keys = detach_keys.parse("ctrl-p,ctrl-q")
+    whole = b"".join(pieces)
+    watched, passed, detached = DetachFilter(keys), b"", False
+
+    for piece in pieces:
+        if detached:
+            break
+        part, detached = watched.feed(piece)
+        passed += part
+
+    before, found, _ = whole.partition(keys)
+    assert bool(found) == detached
+    if detached:
+        assert before == passed
+    else:
+        assert whole.startswith(passed)
+        assert len(whole) - len(passed) < len(keys)
+
+
+def test_frame_has_the_stream_and_the_length() -> None:
+    """Eight bytes of header: stream, zeros, big-endian length."""
+    assert b"\x02\0\0\0\0\0\0\x03abc" == frame(2, b"abc")
+
+
+@given(st.integers(min_value=0, max_value=2**61))
+def test_timestamps_survive_being_written(time_ns: int) -> None:
+    """RFC 3339 with nanoseconds and back."""
+    assert time_ns == timestamps.from_rfc3339(timestamps.rfc3339(time_ns))
+    assert time_ns == timestamps.from_rfc3339(timestamps.rfc3339_fixed(time_ns))
+
+
+def test_query_times_are_seconds_instants_or_durations() -> None:
+    """As the docker CLI sends them, and as curl would."""
+    now = time.time_ns()
+
+    assert 1_500_000_000 == timestamps.from_query("1.5", now)
+    assert now - 90 * 10**9 == timestamps.from_query("1m30s", now)
+    assert timestamps.from_query("", now) is None
+    with pytest.raises(InvalidParameterError):
+        timestamps.from_query("yesterday", now)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "Less than a second"), (45, "45 seconds"), (80, "About a minute"), (7200, "2 hours"), (86400 * 3, "3 days")],
+)
+def test_durations_read_as_in_docker_ps(seconds: float, text: str) -> None:
+    """The words of go-units."""
+    assert text == timestamps.human_duration(seconds)
+
+
+@pytest.mark.parametrize(("text", "number"), [("KILL", 9), ("sigterm", 15), ("10", 10), ("RTMIN+3", 37)])
+def test_signals_are_read_by_name_and_number(text: str, number: int) -> None:
+    """With and without SIG."""
+    assert number == parse_signal(text)
+
+
+def test_chain_ids_name_stacks_of_layers() -> None:
+    """The first is the layer itself; each next one hashes the last with its layer."""
+    first, second = chain_ids(["sha256:a", "sha256:b"])
+
+    assert "sha256:a" == first
+    assert second.startswith("sha256:")
+    assert 71 == len(second)
+
+
+def test_subnets_avoid_what_is_routed_already() -> None:
+    """The first free /16 from the daemon's own place on."""
+    occupied = [ipaddress.IPv4Network("172.17.0.0/16"), ipaddress.IPv4Network("172.18.4.0/24")]
+
+    assert ipaddress.IPv4Network("172.19.0.0/16") == ipam.choose_subnet(occupied, 0)
+    assert ipam.choose_subnet([ipaddress.IPv4Network("172.16.0.0/12")], 3) is None
+
+
+def test_addresses_are_given_lowest_first() -> None:
+    """The gateway has the first, containers the next free ones, with docker's hardware address."""
+    subnet = ipaddress.IPv4Network("172.20.0.0/16")
+
+    assert "172.20.0.3" == ipam.lowest_free(subnet, {"172.20.0.2", "172.20.0.4"})
+    assert b"\x02\x42\xac\x14\x00\x03" == ipam.mac_of("172.20.0.3")
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ('exec: "x": executable file not found in $PATH', 127),
+        ("stat /x: no such file or directory", 127),
+        ("permission denied", 126),
+        ("else", 128),
+    ],
+)
+def test_failed_starts_have_exit_codes_by_their_words(message: str, code: int) -> None:
+    """What dockerd and the CLI agree on."""
+    assert code == start_exit_code(message)
+
+
+def test_versions_of_the_path_are_checked() -> None:
+    """Any spoken version leads to the same path; others are refused with both numbers."""
+    assert "/_ping" == without_version("/_ping")
+    assert "/info" == without_version("/v1.24/info")
+    with pytest.raises(
+        InvalidParameterError, match=r"client version 1.99 is too new. Maximum supported API version is"
+    ):
+        without_version("/v1.99/info")
+    with pytest.raises(InvalidParameterError, match="too old"):
+        without_version("/v1.1/info")
+
+
+def test_unknown_paths_are_not_found() -> None:
+    """404 with dockerd's text."""
+    with pytest.raises(NotFoundError, match="page not found"):
+        Router([]).find("GET", "/nosuch")
+
+
+def test_event_filters_are_ored_within_a_key_and_anded_between() -> None:
+    """container=a container=b type=container."""
+    event = {
+        "Type": "container",
+        "Action": "exec_create: ls ",
+        "Actor": {"ID": "ab", "Attributes": {"name": "b", "l": "1"}},
+        "scope": "local",
+    }
+
+    assert matches(event, {"container": ["a", "x"], "type": ["container"]})  # type: ignore[arg-type]
+    assert matches(event, {"event": ["exec_create"], "label": ["l=1"]})  # type: ignore[arg-type]
+    assert not matches(event, {"container": ["b"], "type": ["image"]})  # type: ignore[arg-type]
+
+
+async def test_top_needs_a_pid_column() -> None:
+    """`ps` arguments that hide the ids cannot be cut down to a container."""
+    titles, rows = await process_list.top([os.getpid()], "-eo pid,comm")
+
+    assert ["PID", "COMMAND"] == titles
+    assert str(os.getpid()) == rows[0][0]
+    with pytest.raises(ApiError, match="Couldn't find PID field"):
+        await process_list.top([1], "-eo comm")
+
+
+def layered_root(folder: Path) -> RootfsFiles:
+    """Two layers: the upper one hides, replaces and links."""
+    for path, text in {
+        "low/etc/passwd": "root:x:0:0::/:/bin/sh\nann:x:7:8::/:/bin/sh\n",
+        "low/etc/group": "ann:x:8:\nteam:x:9:ann\n",
+        "low/gone/x": "1",
+        "up/opaque/new": "2",
+        "low/opaque/old": "3",
+    }.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    os.symlink("/etc/passwd", folder / "up/people")
+    os.symlink("../../../../../etc/passwd", folder / "up/out")
+    options = (f"lowerdir={folder}/low", f"upperdir={folder}/up", f"workdir={folder}/work")
+    return RootfsFiles([SnapshotMount("overlay", "overlay", options)])
+
+
+def test_root_files_are_read_through_layers_and_links(tmp_path: Path) -> None:
+    """A link never leads out of the root."""
+    files = layered_root(tmp_path)
+
+    assert b"2" == files.read("/opaque/new")
+    assert b"3" == files.read("/opaque/old")
+    assert files.read("/people") == files.read("/etc/passwd") == files.read("/out")
+    assert files.read("/nosuch/x") is None
+
+
+@pytest.mark.parametrize(
+    ("user", "numbers"),
+    [
+        ("", (0, 0, (0,))),
+        ("ann", (7, 8, (8, 9))),
+        ("7", (7, 8, (8, 9))),
+        ("ann:team", (7, 9, (9,))),
+        ("55", (55, 0, (0,))),
+        ("5:6", (5, 6, (6,))),
+    ],
+)
+def test_users_are_found_in_the_image(tmp_path: Path, user: str, numbers: tuple[int, int, tuple[int, ...]]) -> None:
+    """By name or number, with the groups that list them."""
+    found = users.resolve(user, [], layered_root(tmp_path))
+
+    assert numbers == (found.uid, found.gid, found.additional_gids)
+
+
+def test_users_that_are_not_in_the_image_are_refused(tmp_path: Path) -> None:
+    """With dockerd's words."""
+    with pytest.raises(ServerError, match="unable to find user bob: no matching entries in passwd file"):
+        users.resolve("bob", [], layered_root(tmp_path))
+
+
+def test_list_filters_with_a_bad_pattern_are_refused() -> None:
+    """A name filter is a regular expression."""
+    with pytest.raises(InvalidParameterError):
+        container_views._pattern("(")
