@@ -176,13 +176,13 @@ def test_cleanup_leaves_a_stack_in_use_alone_unless_forced(stack: RunningStack) 
 
 
 def test_cleanup_twice_is_no_more_than_once(stack: RunningStack) -> None:
-    """The second finds nothing, and says so."""
+    """The second finds nothing of it."""
     stack.kill_owner()
 
     first, second = stack.cleanup(), stack.cleanup()
 
     assert first.stdout.startswith(f"stack {stack.plan.id}: killed ")
-    assert (second.returncode, second.stdout) == (0, "nothing to clean up\n")
+    assert (second.returncode, stack.plan.id in second.stdout) == (0, False)
     assert cleanup_stack(stack.plan).problems == []
 
 
