@@ -106,10 +106,11 @@ def syscall_prototypes() -> Mapping[str, tuple[str, tuple[tuple[str, str], ...]]
 
 def _table(name: str) -> Any:
     """One of python-ptrace's data modules, by file: its package's __init__ would import everything else."""
-    package = importlib.util.find_spec("ptrace")
-    if package is None or not package.submodule_search_locations:
-        raise ModuleNotFoundError("python-ptrace is not installed")
-    path = os.path.join(package.submodule_search_locations[0], "syscall", f"{name}.py")
+    try:
+        import ptrace as package  # its own __init__ is empty
+    except ImportError as error:
+        raise OSError("python-ptrace is not installed") from error
+    path = os.path.join(package.__path__[0], "syscall", f"{name}.py")
     spec = importlib.util.spec_from_file_location(f"_ptrace_{name.replace('/', '_')}", path)
     if spec is None or spec.loader is None:
         raise ModuleNotFoundError(f"python-ptrace has no table {path}")

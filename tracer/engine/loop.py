@@ -187,8 +187,8 @@ class Loop:
             ptrace(request or self.request, tid, 0, signal_number)
 
     def _born(self, parent: Task, tid: int, event: int) -> None:
-        if tid == 0:
-            return  # the parent was killed in between; the child is adopted when it stops
+        if tid == 0 or tid in self.census.tasks:
+            return  # the parent was killed in between, and the child will be adopted; or it has been already
         self.census.born(parent, tid, event)
         self.after_event(parent.tid)
         status = self.census.orphans.pop(tid, None)

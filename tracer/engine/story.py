@@ -27,6 +27,8 @@ _SETTLED_ALONE = 3
 """Ticks of silence (20 ms each) that end the story when only background programs are left."""
 _SETTLED_IN_COMPANY = 50
 """The same, while processes of the story are still there."""
+_ORPHANED = 25
+"""Ticks of silence after which a child's maker is believed dead; on a busy machine it may just be late."""
 _PATIENCE = 500
 """Ticks after the foreground program's exit in which everything must settle: a detached container may never."""
 _TERMINATION_S = 10.0
@@ -162,8 +164,9 @@ class Story:
         """Bring the reader up to date; after silence, see whether the story is over. Whether to ask again."""
         if self._chronicle.recorder.flush() and self._control is not None:
             self._control.ring()
-        if times:
-            self._adopt_orphans()
+        if self._loop.census.orphans and times < _ORPHANED:
+            return True
+        self._loop.adopt_orphans()
         if self._awaited and self._launch.hold and self._curtain is None:
             # A program may have begun to listen in the moment before its calls were watched.
             for path in listening_paths() & self._awaited.keys():
@@ -229,13 +232,9 @@ class Story:
         self._loop.wake()
 
     def _kill_all(self) -> None:
-        self._adopt_orphans()
+        self._loop.adopt_orphans()
         for pid in list(self._loop.census.processes):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass  # its exit status is on the way
-
-    def _adopt_orphans(self) -> None:
-        """After silence no parent's event can be on the way any more."""
-        self._loop.adopt_orphans()
