@@ -18,16 +18,20 @@ from tracer.events import Direction, Scalar, Side
 
 _MESSAGE_LIMIT = 64 << 20
 _STREAMS_KEPT = 4096
+_EARLY_KEPT = 16
 
 
 class _Call:
     """One stream: its method and the unfinished message of each direction."""
 
-    __slots__ = ("calls", "extra", "path", "pending")
+    __slots__ = ("calls", "early", "ended", "extra", "path", "pending")
 
     def __init__(self) -> None:
         self.path = ""
+        self.early: list[Http2Event] = []
+        """What was answered before the question's write was reported; two cores make that possible."""
         self.extra: dict[str, Scalar] = {}
+        self.ended: set[Direction] = set()
         self.pending: dict[Direction, bytearray] = {"request": bytearray(), "response": bytearray()}
         self.calls: dict[Direction, Calls] = {"request": Calls(), "response": Calls()}
 
@@ -37,7 +41,7 @@ class Grpc:
 
     def __init__(self, inputs: dict[Side, Input], client_side: Side) -> None:
         server_side: Side = "received" if client_side == "sent" else "sent"
-        self._client_side = client_side
+        self._client_side, self._server_side = client_side, server_side
         self._halves = {
             client_side: Http2Half(inputs[client_side], from_client=True),
             server_side: Http2Half(inputs[server_side], from_client=False),
@@ -50,6 +54,12 @@ class Grpc:
         for event in self._halves[side].read():
             for decoded in self._event(event, direction):
                 yield side, decoded
+            call = self._streams.get(event.stream)
+            if call is not None and call.path and call.early:
+                early, call.early = call.early, []
+                for kept in early:
+                    for decoded in self._event(kept, "response"):
+                        yield self._server_side, decoded
 
     def _event(self, event: Http2Event, direction: Direction) -> list[Decoded]:
         call = self._streams.get(event.stream)
@@ -57,6 +67,9 @@ class Grpc:
             call = self._streams[event.stream] = _Call()
             if len(self._streams) > _STREAMS_KEPT:
                 del self._streams[next(iter(self._streams))]
+        if direction == "response" and not call.path and len(call.early) < _EARLY_KEPT:
+            call.early.append(event)
+            return []
         if isinstance(event, StreamReset):
             del self._streams[event.stream]
             return []
@@ -65,8 +78,10 @@ class Grpc:
             found = self._headers(call, event)
         elif isinstance(event, DataSeen):
             found = self._data(call, event, direction)
-        if event.end and direction == "response":
-            self._streams.pop(event.stream, None)
+        if event.end:
+            call.ended.add(direction)
+            if len(call.ended) == 2:
+                self._streams.pop(event.stream, None)
         return found
 
     def _headers(self, call: _Call, event: HeadersSeen) -> list[Decoded]:

@@ -54,7 +54,11 @@ class Http1:
         half = self._requests if side == self._request_side else self._responses
         for decoded in half.read():
             yield side, decoded
-        if side == self._response_side and self._requests.paused and self._responses.verdict is not None:
+        if side == self._request_side:
+            # On two cores an answer's read may be reported before its question's write: it has waited.
+            for decoded in self._responses.read():
+                yield self._response_side, decoded
+        if self._requests.paused and self._responses.verdict is not None:
             self._requests.resume(hijacked=self._responses.verdict)
             self._responses.verdict = None
             for decoded in self._requests.read():
@@ -101,6 +105,8 @@ class _Half:
     # states: each answers (messages, whether anything was consumed)
 
     def _head(self) -> tuple[list[Decoded], bool]:
+        if not self._is_request and not self._asked:
+            return [], False  # whether a body follows depends on what was asked
         end = self._source.find(b"\r\n\r\n", _HEAD_LIMIT)
         if end < 0:
             if len(self._source) >= _HEAD_LIMIT:
@@ -146,7 +152,7 @@ class _Half:
         if 100 <= status < 200 and status != 101:
             self._calls.cite()
             return []
-        request = self._asked.popleft() if self._asked else _Request("", "", "", upgrade=False)
+        request = self._asked.popleft()
         self._title = f"{status} {reason}".rstrip()
         self._fields = {"status": status, "method": request.method, "path": request.path}
         self._fields["operation"] = request.operation

@@ -1,7 +1,7 @@
 """ttrpc between containerd and its shims: frames (`runtime.api.ttrpc`) to requests, responses and events.
 
 A response names only its stream; which method it answers is remembered from the request, which this end sent or
-received before. A response whose request was not seen is shown by its stream number.
+received before. Where a response is reported before its request (two cores make that possible) it waits for it.
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from tracer.decode.streams import Calls, Input, Lost
 from tracer.events import Scalar, Side
 
 _STREAMS_KEPT = 4096
+_EARLY_KEPT = 64
 
 
 class Ttrpc:
@@ -24,6 +25,7 @@ class Ttrpc:
         self._frames: dict[Side, FrameDecoder] = {"sent": FrameDecoder(), "received": FrameDecoder()}
         self._calls: dict[Side, Calls] = {"sent": Calls(), "received": Calls()}
         self._asked: dict[int, tuple[str, dict[str, Scalar]]] = {}
+        self._early: dict[int, tuple[Side, bytes, tuple[int, ...]]] = {}
 
     def feed(self, side: Side) -> Iterator[tuple[Side, Decoded]]:
         """The messages that new bytes in this direction complete."""
@@ -40,8 +42,16 @@ class Ttrpc:
                 raise Lost(str(error)) from error
             cited = calls.cite()
             for frame in frames:
-                for decoded in self._frame(frame.stream_id, frame.type, frame.payload, cited):
+                stream = frame.stream_id
+                if frame.type == RESPONSE and stream not in self._asked and len(self._early) < _EARLY_KEPT:
+                    self._early[stream] = (side, frame.payload, cited)
+                    continue
+                for decoded in self._frame(stream, frame.type, frame.payload, cited):
                     yield side, decoded
+                if frame.type == REQUEST and stream in self._early:
+                    other, payload, calls_of_it = self._early.pop(stream)
+                    for decoded in self._frame(stream, RESPONSE, payload, calls_of_it):
+                        yield other, decoded
 
     def _frame(self, stream: int, kind: int, payload: bytes, calls: tuple[int, ...]) -> list[Decoded]:
         extra: dict[str, Scalar] = {"stream": stream}

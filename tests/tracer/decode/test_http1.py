@@ -100,12 +100,34 @@ def test_raw_terminal_output_needs_no_frame() -> None:
     assert messages[-1].body == "/ # "
 
 
-def test_response_before_its_request_is_still_read() -> None:
-    """Where the kernel reports the read before the write, the answer is shown without its question."""
-    messages = converse(("received", CREATED))
+def test_answer_reported_before_its_question_waits_for_it() -> None:
+    """On two cores the read of an answer may be reported before the write of its question: they stay a pair."""
+    messages = converse(
+        ("received", PONG),
+        ("sent", PING),
+        ("received", CREATED),
+        ("sent", CREATE),
+        ("sent", WAIT),
+        ("received", WAIT_HEAD),
+    )
 
-    assert messages[0].fields["operation"] == ""
-    assert messages[0].title == "201 Created"
+    assert [m.title.split("?")[0] for m in messages] == [
+        "HEAD /_ping",
+        "200 OK",
+        "POST /v1.41/containers/create",
+        "201 Created",
+        "POST /v1.41/containers/abc/wait",
+        "200 OK",
+    ]
+    assert messages[3].fields["operation"] == "ContainerCreate"
+    assert messages[3].calls == (2,)
+
+
+def test_upgrade_answered_early_still_hijacks() -> None:
+    """Also where the 101 was reported first."""
+    messages = converse(("received", UPGRADED + b"/ # "), ("sent", ATTACH), ("sent", b"ls\n"))
+
+    assert [m.protocol for m in messages] == ["http", "http", "stdio", "stdio"]
 
 
 def seen(messages: list[Decoded]) -> list[tuple[str, str, str]]:
