@@ -28,7 +28,7 @@ _SETTLED_ALONE = 3
 _SETTLED_IN_COMPANY = 50
 """The same, while processes of the story are still there."""
 _ORPHANED = 25
-"""Ticks of silence after which a child's maker is believed dead; on a busy machine it may just be late."""
+"""Ticks after which the maker of a child is believed dead; on a busy machine it may just be late."""
 _PATIENCE = 500
 """Ticks after the foreground program's exit in which everything must settle: a detached container may never."""
 _TERMINATION_S = 10.0
@@ -52,6 +52,7 @@ class Story:
         self._awaited: dict[str, str] = {}
         """Socket path -> label of background programs that do not listen yet."""
         self._curtain: Curtain | None = None
+        self._orphan_ticks = 0
         self._ticks_after_exit = 0
         self._ending_since = 0.0
         self._killed = False
@@ -164,9 +165,9 @@ class Story:
         """Bring the reader up to date; after silence, see whether the story is over. Whether to ask again."""
         if self._chronicle.recorder.flush() and self._control is not None:
             self._control.ring()
-        if self._loop.census.orphans and times < _ORPHANED:
-            return True
-        self._loop.adopt_orphans()
+        self._orphan_ticks = self._orphan_ticks + 1 if self._loop.census.orphans else 0
+        if self._orphan_ticks >= _ORPHANED:
+            self._loop.adopt_orphans()
         if self._awaited and self._launch.hold and self._curtain is None:
             # A program may have begun to listen in the moment before its calls were watched.
             for path in listening_paths() & self._awaited.keys():
@@ -176,7 +177,7 @@ class Story:
                 self._kill_all()
             return True
         if self.exit_code is None or self._loop.held:
-            return False
+            return self._orphan_ticks > 0
         self._ticks_after_exit += 1
         if self._ticks_after_exit > _PATIENCE:
             self._end("the foreground program has ended; what it left behind does not come to rest")
