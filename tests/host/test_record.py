@@ -72,6 +72,19 @@ def test_record_refusals_are_dockers(runtime_dir: Path, words: tuple[str, ...], 
     assert (process.returncode, text in err) == (code, True), err
 
 
+def test_record_says_which_program_did_not_come_up(runtime_dir: Path) -> None:
+    """`false` in the daemon's seat; the exit code is docker's for a refusal."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tracer", "record", "-o", f"{runtime_dir}/run.jsonl", "--daemon", "false", "hostbox"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "XDG_RUNTIME_DIR": str(runtime_dir)},
+    )
+
+    assert done.returncode == 125
+    assert done.stderr.startswith("glassbottom: daemon ended with exit code 1 before it was ready")
+
+
 def test_record_passes_signals_on_to_the_client(runtime_dir: Path) -> None:
     """The client is in a session of its own, where no terminal's Ctrl-C would reach it."""
     script = "trap 'echo caught; exit 9' TERM; echo ready; while :; do sleep 0.05; done"
@@ -103,7 +116,7 @@ def test_record_says_so_when_its_engine_is_killed(runtime_dir: Path) -> None:
 
 @pytest.mark.parametrize(
     "victim",
-    ["tracer.engine", "runtime.client", "runtime.daemon", "runtime.containerd", "containerd-shim", "sleep 1000"],
+    ["tracer.engine", "runtime.daemon", "containerd-shim"],
 )
 def test_kill_9_of_a_part_and_of_the_owner_leaves_nothing_after_cleanup(runtime_dir: Path, victim: str) -> None:
     """Whatever died first, everything is found by the names on disk."""
