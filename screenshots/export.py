@@ -31,51 +31,56 @@ PNG_WIDTH = {160: 2000, 80: 1200}
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture: where in the story, and what is pressed there."""
+    """One picture: where in the story, what is pressed there, and what is pressed to be back."""
 
     name: str
     stage: str
     """A word of the stage's id; empty for the first stage."""
     keys: tuple[str, ...] = ()
+    back: tuple[str, ...] = ()
 
 
 SHOTS = (
     Shot("first-pause", ""),
-    Shot("request", "client-asks-create", ("1", "enter")),
+    Shot("help", "", ("question_mark",), ("escape",)),
+    Shot("request", "client-asks-create", ("1", "enter"), ("escape", "4")),
     Shot("pivot", "root-pivoted"),
-    Shot("shell", "container-exits", ("6",)),
-    Shot("calls", "root-pivoted", ("4", "z")),
-    Shot("stages", "root-pivoted", ("g",)),
-    Shot("help", "", ("question_mark",)),
+    Shot("calls", "root-pivoted", ("z",), ("z",)),
+    Shot("shell", "container-exits", ("6",), ("4",)),
 )
+"""In the order of the story: the app is opened once for each size, and stepped on."""
 
 
 async def export(path: Path, out: Path) -> list[Path]:
     """Take every shot in every size; the files written."""
     written = []
     for width, height in SIZES:
-        for shot in SHOTS:
-            app = GlassbottomApp(ReplaySession(str(path)))
-            async with app.run_test(size=(width, height)) as pilot:
-                await app.workers.wait_for_complete()
-                await pilot.pause()
+        app = GlassbottomApp(ReplaySession(str(path)))
+        async with app.run_test(size=(width, height)) as pilot:
+            await app.workers.wait_for_complete()
+            await pilot.pause()
+            for shot in SHOTS:
                 await _go_to(pilot, app, shot.stage)
-                for key in shot.keys:
-                    await pilot.press(key)
-                    await pilot.pause()
+                await _press(pilot, shot.keys)
                 target = out / f"{shot.name}-{width}x{height}.svg"
                 target.write_text(app.export_screenshot(title="glassbottom"), encoding="utf-8")
                 written.append(target)
-            app.session.quit()
+                await _press(pilot, shot.back)
+        app.session.quit()
     return written
+
+
+async def _press(pilot: Pilot[int], keys: Sequence[str]) -> None:
+    for key in keys:
+        await pilot.press(key)
+        await pilot.pause()
 
 
 async def _go_to(pilot: Pilot[int], app: GlassbottomApp, word: str) -> None:
     """Step to the first stage whose id has the word in it, as a person would: with the step key."""
     while word and (stage := app.model.stage_at(app.view.cursor)) is not None and word not in stage.stage:
         before = app.view.cursor
-        await pilot.press("space")
-        await pilot.pause()
+        await _press(pilot, ("space",))
         if app.view.cursor == before:
             return
 

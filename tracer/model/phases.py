@@ -36,12 +36,14 @@ STARTING = LINKING | _words(
     "sched_yield sigaltstack sysinfo"
 )
 """What an interpreter or a language runtime does before the program's own code shows."""
+_MEMORY = _words("brk madvise mmap mprotect mremap munmap")
+_FILES = _words(
+    "access close fcntl fstat getdents64 ioctl lseek lstat newfstatat open openat pread64 read readlink stat statx"
+)
 SORTS: Mapping[str, frozenset[str]] = {
     "closing descriptors": _words("close close_range"),
-    "memory": _words("brk madvise mmap mprotect mremap munmap"),
-    "files": _words(
-        "access close fcntl fstat getdents64 ioctl lseek lstat newfstatat open openat pread64 read readlink stat statx"
-    ),
+    "memory": _MEMORY,
+    "files": _FILES,
     "signal handling": _words("rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack"),
     "threads and waiting": _words(
         "clock_nanosleep epoll_ctl epoll_pwait epoll_wait futex gettid nanosleep poll ppoll sched_yield select"
@@ -49,6 +51,7 @@ SORTS: Mapping[str, frozenset[str]] = {
     "asking who and when": _words(
         "clock_gettime getcwd getegid geteuid getgid getpid getppid gettimeofday getuid uname"
     ),
+    "files and memory": _FILES | _MEMORY,  # what loading a library or a module looks like
 }
 """Ordinary work, by sort, the narrower first; a run of at least FOLD_FROM calls of one sort becomes one line."""
 FOLD_FROM = 6

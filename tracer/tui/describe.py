@@ -13,6 +13,7 @@ from tracer.events import ActionSeen, MessageSeen, ProcessExecuted, StageEntered
 from tracer.model import Process
 from tracer.model.conversation import Sighting
 from tracer.report.process_tree import describe_end, short_command
+from tracer.tui.short_text import short_title
 from tracer.tui.view import TraceView
 from tracer.tui.widgets.calls import Calls
 from tracer.tui.widgets.containerd_events import ContainerdEvents
@@ -121,7 +122,7 @@ def _sightings(view: TraceView, sightings: "tuple[Sighting, ...] | list[Sighting
 
 
 def _why(view: TraceView) -> str:
-    return " ▸ ".join(view.model.conversation.messages[index].title for index in view.links.why)
+    return " ▸ ".join(short_title(view.model.conversation.messages[index].title) for index in view.links.why)
 
 
 def _call_line(view: TraceView, sequence: int) -> str:
