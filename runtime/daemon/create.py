@@ -20,6 +20,7 @@ from runtime.daemon.containerd_client import Containerd, GRPCError, Status
 from runtime.daemon.errors import InvalidParameterError
 from runtime.daemon.events import EventLog
 from runtime.daemon.images import Image, ImageStore
+from runtime.daemon.json_types import check_types
 from runtime.daemon.mount_points import MountPoint
 from runtime.daemon.networks import Networks
 from runtime.daemon.options import DaemonOptions
@@ -31,8 +32,8 @@ from runtime.daemon.volumes import VolumeStore
 
 _CONFIG_TYPES: dict[str, Any] = (
     dict.fromkeys(("Hostname", "Domainname", "User", "Image", "WorkingDir", "StopSignal"), str)
-    | dict.fromkeys(("Env", "Cmd", "Entrypoint"), (list, str))
-    | dict.fromkeys(("Volumes", "Labels", "ExposedPorts", "HostConfig", "NetworkingConfig", "Healthcheck"), dict)
+    | {"Env": [str], "Cmd": ([str], str), "Entrypoint": ([str], str), "Labels": {str: str}}
+    | dict.fromkeys(("Volumes", "ExposedPorts", "HostConfig", "NetworkingConfig", "Healthcheck"), dict)
     | dict.fromkeys(("AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce"), bool)
     | {"StopTimeout": int}
 )
@@ -64,7 +65,7 @@ class Creator:
 
     async def create(self, body: dict[str, Any], name: str) -> tuple[Container, list[str]]:
         """Make a container; returns it and what its user should know."""
-        host_config.check_types("create request", body, _CONFIG_TYPES)
+        check_types("create request", body, _CONFIG_TYPES)
         if not body:
             raise InvalidParameterError("Config cannot be empty in order to create a container")
         if not body.get("Image"):

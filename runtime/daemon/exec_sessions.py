@@ -20,6 +20,7 @@ from runtime.daemon.container import Container
 from runtime.daemon.containerd_client import GRPCError
 from runtime.daemon.errors import ApiError, ConflictError, InvalidParameterError, NotFoundError
 from runtime.daemon.events import EventLog
+from runtime.daemon.json_types import check_types
 from runtime.daemon.rootfs_files import RootfsFiles
 from runtime.daemon.spec import environment
 from runtime.daemon.stdcopy import STDOUT
@@ -27,6 +28,11 @@ from runtime.daemon.stdio import ProcessStreams
 from runtime.daemon.task_client import TaskClient
 from runtime.daemon.task_events import TaskEvents
 
+_REQUEST_TYPES: dict[str, Any] = {
+    **{key: [str] for key in ("Cmd", "Env")},
+    **dict.fromkeys(("User", "WorkingDir", "DetachKeys"), str),
+    **dict.fromkeys(("Tty", "Privileged", "Detach", "AttachStdin", "AttachStdout", "AttachStderr"), bool),
+}
 _CANNOT_START = 126
 _KEPT_FINISHED = 32
 
@@ -38,7 +44,7 @@ class ExecSession:
         self.id = secrets.token_hex(32)
         self.container = container
         self.request = request
-        self.command = [str(word) for word in request["Cmd"]]
+        self.command: list[str] = list(request["Cmd"])
         self.running = False
         self.started = False
         self.exit_code: int | None = None
@@ -72,7 +78,8 @@ class ExecStore:
             raise ConflictError(f"Container {container.id} is not running")
         if container.state.paused:
             raise ConflictError(f"Container {container.name} is paused, unpause the container before exec")
-        if not request.get("Cmd") or not isinstance(request["Cmd"], list):
+        check_types("exec request", request, _REQUEST_TYPES)
+        if not request.get("Cmd"):
             raise InvalidParameterError("No exec command specified")
         session = ExecSession(container, request)
         self._forget_old(container)

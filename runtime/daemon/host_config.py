@@ -9,6 +9,7 @@ from typing import Any
 
 from runtime.daemon import capabilities
 from runtime.daemon.errors import InvalidParameterError
+from runtime.daemon.json_types import check_types
 
 MASKED_PATHS = (
     "/proc/asound /proc/acpi /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list /proc/timer_stats  "
@@ -37,12 +38,19 @@ _ZERO = (
 _FALSE = ["AutoRemove", "Privileged", "PublishAllPorts", "ReadonlyRootfs", "OomKillDisable"]
 
 _TYPES: dict[str, Any] = (
-    dict.fromkeys((*_NULL[:-1], *_EMPTY_LIST), list)
+    {key: [str] for key in (*_NULL[:-1], "Dns", "DnsOptions", "DnsSearch")}
+    | {"DeviceRequests": list, "Devices": [{"PathOnHost": str}], "Ulimits": [{"Name": str, "Soft": int, "Hard": int}]}
     | dict.fromkeys((*_EMPTY_TEXT, "NetworkMode", "IpcMode", "CgroupnsMode", "Runtime"), str)
     | dict.fromkeys((*_ZERO, "PidsLimit", "ShmSize", "MemorySwappiness"), int)
     | dict.fromkeys((*_FALSE, "Init"), bool)
-    | dict.fromkeys(("PortBindings", "LogConfig", "RestartPolicy", "Tmpfs", "Sysctls"), dict)
-    | {"Mounts": list, "ConsoleSize": list}
+    | {
+        "PortBindings": {str: list},
+        "Tmpfs": {str: str},
+        "Sysctls": {str: str},
+        "LogConfig": dict,
+        "RestartPolicy": dict,
+    }
+    | {"Mounts": [{"Type": str}], "ConsoleSize": [int]}
 )
 
 
@@ -81,16 +89,6 @@ def complete(sent: dict[str, Any], default_runtime: str, cgroup_v2: bool) -> dic
     full["MaskedPaths"] = None if unconfined else sent.get("MaskedPaths") or list(MASKED_PATHS)
     full["ReadonlyPaths"] = None if unconfined else sent.get("ReadonlyPaths") or list(READONLY_PATHS)
     return full
-
-
-def check_types(where: str, document: dict[str, Any], types: dict[str, Any]) -> None:
-    """Refuse a field of another JSON type, as Go's decoder does."""
-    for key, wanted in types.items():
-        value = document.get(key)
-        wrong_bool = isinstance(value, bool) and wanted is int
-        if value is not None and (wrong_bool or not isinstance(value, wanted)):
-            name = wanted.__name__ if isinstance(wanted, type) else "value"
-            raise InvalidParameterError(f"invalid {where}: cannot read {key} as {name}")
 
 
 def verify(host: dict[str, Any], runtimes: dict[str, str]) -> None:

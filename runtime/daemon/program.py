@@ -13,11 +13,12 @@ from runtime.daemon.engine import Engine
 from runtime.daemon.options import USAGE, DaemonOptions, UsageError, parse_arguments
 from runtime.daemon.router import Router
 from runtime.daemon.routes import all_routes
-from runtime.daemon.server import ApiServer, ListenError
+from runtime.daemon.server import ApiServer, ListenError, refuse_if_in_use
 
 
 async def serve(options: DaemonOptions) -> None:
     """Run until SIGTERM or SIGINT; a second one stops the containers at once."""
+    refuse_if_in_use(options.socket)
     engine = Engine(options)
     await engine.start()
     server = ApiServer(Router(all_routes(engine)))

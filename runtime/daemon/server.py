@@ -71,6 +71,11 @@ class ApiServer:
             log.warning("%s %s: %s", request.method, request.path, error)
             return error_reply(f"{error}", 500)
 
+        except Exception as error:
+            # The edge of the program: one request's mistake is logged whole, and is no other client's business.
+            log.exception("%s %s", request.method, request.path)
+            return error_reply(f"internal error: {type(error).__name__}: {error}", 500)
+
     async def _run(self, route: Route, call: Call) -> web.StreamResponse:
         if route.streams:
             return await route.answer(call)
@@ -101,14 +106,19 @@ def claim_socket(path: str) -> socket.socket:
     return listener
 
 
+def refuse_if_in_use(path: str) -> None:
+    """Raise ListenError when somebody answers there; asked before anything is made that would have to be undone."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        if probe.connect_ex(path) == 0:
+            raise ListenError(f"cannot listen on {path}: another daemon answers there")
+
+
 def _bind_or_replace(listener: socket.socket, path: str) -> None:
     try:
         listener.bind(path)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            if probe.connect_ex(path) == 0:
-                raise ListenError(f"cannot listen on {path}: another daemon answers there") from error
+        refuse_if_in_use(path)
         os.unlink(path)
         listener.bind(path)
