@@ -116,20 +116,25 @@ def workloads(bundle: str) -> dict[str, list[str]]:
     }
 
 
+def results(rounds: int, only: str = "") -> Iterator[Measured]:
+    """Measure the workloads whose names contain `only`, one after another."""
+    with tempfile.TemporaryDirectory(prefix="gb-bench-") as folder, runc_bundle() as bundle:
+        for name, argv in workloads(bundle).items():
+            if only in name:
+                yield measure(name, argv, folder, rounds)
+
+
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", default="")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="gb-bench-") as folder, runc_bundle() as bundle:
-        for name, argv in workloads(bundle).items():
-            if options.only in name:
-                found = measure(name, argv, folder, options.rounds)
-                print(
-                    f"{found.workload:28} engine {found.engine_ms:7.0f} ms  strace {found.strace_ms:7.0f} ms  "
-                    f"ratio {found.ratio:.2f}  with start {found.ratio_with_start:.2f}"
-                )
+    for found in results(options.rounds, options.only):
+        print(
+            f"{found.workload:28} engine {found.engine_ms:7.0f} ms  strace {found.strace_ms:7.0f} ms  "
+            f"ratio {found.ratio:.2f}  with start {found.ratio_with_start:.2f}"
+        )
 
 
 if __name__ == "__main__":
