@@ -10,9 +10,7 @@ at decoded fields, and `after` names what must have come before. A stage that st
 `SyscallEntered`, before the call happens, by asking the decoder what the call would amount to; its exit is then of no
 interest.
 
-One race remains. A message has two ends, and the kernel may report the reader's return before the writer's. Where the
-reader's stage comes `after` the writer's, its sighting is kept until the writer's end of the same message enters its
-stage, and then counts.
+What two cores do to the order in which the ends of a message are reported is `early`'s concern.
 
 Fields that every pattern may ask for, beside those of its kind:
 
@@ -22,8 +20,7 @@ Fields that every pattern may ask for, beside those of its kind:
     call       0, 1 ... the raw arguments, path, file, result
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 from tracer.decode import intents
 from tracer.events import (
@@ -38,17 +35,9 @@ from tracer.events import (
     SyscallEntered,
     SyscallExited,
 )
+from tracer.stages.early import EarlySightings
 from tracer.stages.layers import LayerFold
 from tracer.stages.pattern import Pattern, Stage
-
-
-class _Early(NamedTuple):
-    """A message seen at its reading end while its stage still waited for the writing end's."""
-
-    stage: Stage
-    connection: str
-    title: str
-    entered: StageEntered
 
 
 class Matcher:
@@ -63,7 +52,7 @@ class Matcher:
         self._names = syscall_names
         self._layers = LayerFold()
         self._entered: set[str] = set()
-        self._early: list[_Early] = []
+        self._early = EarlySightings()
         self._waiting: dict[tuple[str, str], list[tuple[Stage, Pattern]]] = {}
         entry_names: set[str] = set()
         exit_names: set[str] = set()
@@ -117,24 +106,21 @@ class Matcher:
         fields = {**event.fields, "title": event.title, "side": event.side, "direction": event.direction}
         found = self._match(key, sequence, event.time_ns, event.tid, event.pid, fields)
         if event.side == "received":
-            self._keep_early(key, sequence, event, fields)
+            self._keep_readers(key, sequence, event, fields)
         elif found:
-            for early in self._early:
-                same = early.connection == event.connection and early.title == event.title
-                if same and early.stage.id not in self._entered and self._have_entered(early.stage.after):
-                    self._enter([early.stage], self._waiting[key])
-                    found.append(early.entered)
+            for sighting in self._early.settle(event, self._missing):
+                self._enter([sighting.stage])
+                found.append(sighting.entered)
         return found
 
-    def _keep_early(
+    def _keep_readers(
         self, key: tuple[str, str], sequence: int, event: MessageSeen, fields: Mapping[str, Scalar]
     ) -> None:
         layer = self._layers.layer_of(event.pid)
         for stage, pattern in self._waiting[key]:
-            if stage.layer is layer and pattern.accepts(fields) and not self._have_entered(stage.after):
+            if stage.layer is layer and self._missing(stage) and pattern.accepts(fields):
                 entered = StageEntered(event.time_ns, event.tid, event.pid, stage.id, sequence)
-                self._early = [early for early in self._early if early.stage is not stage]
-                self._early.append(_Early(stage, event.connection, event.title, entered))
+                self._early.keep_reader(stage, entered, event)
 
     def _call_entered(self, sequence: int, event: SyscallEntered) -> list[StageEntered]:
         name = self._names.get(event.number, "")
@@ -176,24 +162,27 @@ class Matcher:
         if not waiting:
             return []
         layer = self._layers.layer_of(pid)
-        found = [
-            stage
-            for stage, pattern in waiting
-            if stage.layer is layer
-            and stage.id not in self._entered
-            and self._have_entered(stage.after)
-            and pattern.accepts(fields)
-        ]
+        found: list[Stage] = []
+        for stage, pattern in waiting:
+            if stage.layer is layer and stage.id not in self._entered and pattern.accepts(fields):
+                missing = self._missing(stage)
+                if missing:
+                    entered = StageEntered(time_ns, tid, pid, stage.id, sequence)
+                    self._early.keep_follower(stage, entered, missing)
+                else:
+                    found.append(stage)
         if found:
-            self._enter(found, waiting)
+            self._enter(found)
         return [StageEntered(time_ns, tid, pid, stage.id, sequence) for stage in found]
 
-    def _enter(self, stages: Sequence[Stage], waiting: list[tuple[Stage, Pattern]]) -> None:
+    def _enter(self, stages: Sequence[Stage]) -> None:
         self._entered |= {stage.id for stage in stages}
-        waiting[:] = [pair for pair in waiting if pair[0].id not in self._entered]
+        for waiting in self._waiting.values():
+            waiting[:] = [pair for pair in waiting if pair[0].id not in self._entered]
 
-    def _have_entered(self, ids: Iterable[str]) -> bool:
-        return all(name in self._entered for name in ids)
+    def _missing(self, stage: Stage) -> list[str]:
+        """The stages that this one comes after, and that were not entered yet."""
+        return [name for name in stage.after if name not in self._entered]
 
 
 def _call_fields(event: SyscallEntered | SyscallExited) -> dict[str, Scalar]:

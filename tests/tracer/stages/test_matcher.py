@@ -139,6 +139,21 @@ def test_reader_reported_before_its_writer_still_counts() -> None:
     assert run(matcher, [*seated(), message(2, "received"), message(1, "sent")]) == ["asks", "hears"]
 
 
+def test_what_follows_an_early_reader_counts_too() -> None:
+    """The daemon may have gone on before the client's write is reported: its stages come in their order."""
+    follows = [
+        table("goes-on", layer="daemon", on={"message": "grpc"}, after=["hears"]),
+        table("makes", layer="daemon", on={"action": "FifoMade"}, after=["goes-on"]),
+    ]
+    asks_next = MessageSeen(0, 2, 2, "unix:5-6", "grpc", "request", "sent", "Tasks/Create", {}, "", ())
+    fifo = ActionSeen(0, 2, 2, "FifoMade", {}, ())
+    matcher = Matcher(parse_stages([*both_ends(), *follows]), NAMES)
+
+    entered = run(matcher, [*seated(), message(2, "received"), asks_next, fifo, message(1, "sent")])
+
+    assert entered == ["asks", "hears", "goes-on", "makes"]
+
+
 def test_earlier_message_of_another_kind_does_not_count() -> None:
     """Only the other end of the same message is waited for: another title, or another connection, is another."""
     matcher = Matcher(parse_stages(both_ends()), NAMES)
