@@ -26,7 +26,7 @@ from tracer.tui.app import GlassbottomApp
 HERE = Path(__file__).resolve().parent
 RECORDINGS = HERE.parent / "lessons" / "010_docker_run"
 SIZES = ((160, 45), (80, 24))
-PNG_WIDTH = {160: 2000, 80: 1200}
+PNG_WIDTH = {160: 1600, 80: 960}
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ async def test_screen_opens_at_the_first_stage(opened: Opener) -> None:
         assert screen.stage_bar.place() == (1, 15)
         assert screen.layer_strip.lit() is Layer.CLIENT
         assert screen.stage_bar.next()["id"] == "client-asks-create"
+        assert screen.view.process is not None
+        assert screen.view.process.pid == CLIENT
         text = "\n".join(drawn(screen))
         assert "▶ client ◀" in text
         assert "The client reads its command line" in text

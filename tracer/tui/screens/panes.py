@@ -84,7 +84,7 @@ class TracePanes(Screen[None]):
     def on_mount(self) -> None:
         self.search_bar.display = False
         self.calls.focus()
-        self.update_view(follow=True)
+        self.move_view()
 
     # --- keeping the panes at the cursor ----------------------------------------------------------------------------
 

@@ -209,7 +209,10 @@ class Calls(EventLog):
         event = self.view.event(sequence)
         if not isinstance(event, SyscallEntered | SyscallExited):
             return [("(this line of the recording is damaged)", ink.bad)]
-        text = short_paths(self._full_text(event).removesuffix(UNFINISHED))
+        text = self._full_text(event)
+        if text.endswith(UNFINISHED):
+            text = text.removesuffix(UNFINISHED) + ")"
+        text = short_paths(text)
         who: list[Piece] = []
         if self._process is None and (process := self.view.model.process_of(sequence)) is not None:
             layer = process.layer_at(sequence)
