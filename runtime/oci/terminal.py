@@ -45,7 +45,7 @@ class Relay:
         signal.signal(signal.SIGWINCH, self.resize)
         try:
             if on_terminal:
-                tty.setraw(0)
+                tty.setraw(0, termios.TCSANOW)  # not the default TCSAFLUSH, which drops what was typed ahead
             self._copy(pid)
         finally:
             if saved is not None:
