@@ -25,10 +25,18 @@ async def wait_for_socket(path: str) -> None:
         while not await _answers(path):
             await changed.wait()
             changed.clear()
-            os.read(watch, _EVENT_BYTES)
+            _drain(watch)
     finally:
         loop.remove_reader(watch)
         os.close(watch)
+
+
+def _drain(watch: int) -> None:
+    """Take what is reported; it may have been taken with what came before it."""
+    try:
+        os.read(watch, _EVENT_BYTES)
+    except BlockingIOError:
+        pass
 
 
 async def _answers(path: str) -> bool:

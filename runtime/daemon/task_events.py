@@ -8,6 +8,7 @@ exits and out-of-memory kills. Should containerd die, its shims live on: when it
 renewed, and every running container is asked after, since exits in between were told to nobody.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 
@@ -49,6 +50,7 @@ class TaskEvents:
     async def run(self) -> None:
         """Follow the stream for as long as the daemon lives."""
         request = events_service_pb2.SubscribeRequest(filters=[f"namespace=={self._containerd.namespace}"])
+        asking: asyncio.Task[None] | None = None
         while True:
             try:
                 async for envelope in self._containerd.events.stream("Subscribe", request):
@@ -57,7 +59,10 @@ class TaskEvents:
             except (GRPCError, StreamTerminatedError, OSError) as error:
                 log.warning("lost containerd: %s", error)
             await wait_for_socket(self._containerd.address)
-            await self.ask_after_all()
+            # It runs when the new subscription is waiting for its first event: what exits after the question is told.
+            if asking is not None:
+                asking.cancel()
+            asking = asyncio.ensure_future(self.ask_after_all())
 
     async def ask_after_all(self) -> None:
         """Find out which of the containers that should run do not any more."""

@@ -5,7 +5,9 @@ there is wrong itself. A third seat, our daemon on real containerd and runc, run
 """
 
 import asyncio
+import contextlib
 import fcntl
+import functools
 import io
 import json
 import os
@@ -19,7 +21,7 @@ import sys
 import tarfile
 import termios
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,29 +80,41 @@ def hostbox_archive() -> bytes:
     return buffer.getvalue()
 
 
-@pytest.fixture(scope="module")
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Each daemon in turn, in a private stack that is taken down again."""
-    missing = [name for name in BINARIES if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
-    folder = tmp_path_factory.mktemp("cli")
+@contextlib.contextmanager
+def stack_up(seat: str, folder: Path) -> Iterator[Engine]:
+    """A private stack, taken down again."""
     log = (folder / "stack.log").open("w")
-    command = [sys.executable, "-m", "tracer", "stack", "up", *SEATS[request.param]]
+    command = [sys.executable, "-m", "tracer", "stack", "up", *SEATS[seat]]
     stack = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     assert stack.stdout
     try:
         host = stack.stdout.readline().strip().removeprefix("export DOCKER_HOST=")
         assert host.startswith("unix://"), (folder / "stack.log").read_text()
-        if request.param == "dockerd":
+        if seat == "dockerd":
             load = subprocess.run(["docker", "-H", host, "load"], input=hostbox_archive(), capture_output=True)
             assert load.returncode == 0, load.stderr
-        yield Engine(request.param, host, folder)
+        yield Engine(seat, host, folder)
     finally:
         stack.terminate()
         stack.wait()
         stack.stdout.close()
         log.close()
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Engine]]:
+    """Each daemon from when it is first asked for until the last test."""
+    missing = [name for name in BINARIES if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    with contextlib.ExitStack() as up:
+        yield functools.cache(lambda seat: up.enter_context(stack_up(seat, tmp_path_factory.mktemp("cli"))))
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest, engines: Callable[[str], Engine]) -> Engine:
+    """The daemon that a test is for."""
+    return engines(request.param)
 
 
 @pytest.fixture(autouse=True)

@@ -36,6 +36,11 @@ class Stack:
         self.folder = folder
         self.socket = str(folder / "d.sock")
         self.bridge = f"gbt-{os.getpid()}"
+        self.start_containerd()
+        self.start()
+
+    def start_containerd(self) -> None:
+        folder = self.folder
         self.containerd = self._spawn(
             *(
                 "runtime.containerd",
@@ -48,7 +53,6 @@ class Stack:
             )
         )
         wait_for_socket(f"{folder}/c.sock", self.containerd)
-        self.start()
 
     def _spawn(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
         log = (self.folder / "log").open("ab")
@@ -303,6 +307,23 @@ def test_exit_while_the_daemon_was_dead_is_learnt(stack: Stack) -> None:
     status, reply = stack.ask("POST", "/containers/rm/wait?condition=removed")
     assert status == 404 or reply["StatusCode"] == 137
     assert set() == veths(stack)
+
+
+def test_killed_containerd_is_subscribed_to_again(stack: Stack) -> None:
+    """Its shims live on: an exit while it was dead is asked for, later ones are heard of, and new runs work."""
+    stack.run("k1", "sleep 99")
+    stack.run("k2", "while ! test -e /go; do sleep 0.02; done; exit 8")
+    pid = stack.ask("GET", "/containers/k1/json")[1]["State"]["Pid"]
+
+    stack.containerd.kill()
+    stack.containerd.wait()
+    os.kill(pid, signal.SIGKILL)
+    stack.start_containerd()
+
+    assert {"Error": None, "StatusCode": 137} == stack.ask("POST", "/containers/k1/wait")[1]
+    created = stack.ask("POST", "/containers/k2/exec", {"Cmd": ["touch", "/go"]})[1]
+    assert (200, None) == stack.ask("POST", f"/exec/{created['Id']}/start", {"Detach": True})
+    assert {"Error": None, "StatusCode": 8} == stack.ask("POST", "/containers/k2/wait")[1]
 
 
 def test_bridge_joins_containers_with_each_other_and_the_host(stack: Stack) -> None:
