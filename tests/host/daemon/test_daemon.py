@@ -137,6 +137,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     assert not Path(stack.socket).exists()
     left = [cmd for pid in os.listdir("/proc") if pid.isdigit() if folder in (cmd := command_line(pid))]
     assert left == []
+    for parent in Path("/sys/fs/cgroup").glob(f"**/gbt-{os.getpid()}"):
+        parent.rmdir()  # like dockerd's /docker it stays; that it can be removed shows that it is empty
 
 
 def command_line(pid: str) -> str:
