@@ -75,7 +75,10 @@ def _record(launch: Launch, options: argparse.Namespace, control: Control | None
     breakpoints = Breakpoints()
     if launch.hold:
         for stage in launch.stages:
-            breakpoints.arm(str(stage.get("id", "")), True)
+            if stage.get("hold", True):
+                breakpoints.arm(str(stage.get("id", "")), True)
+            else:
+                breakpoints.pass_by(str(stage.get("id", "")))
     decoder, matcher = _decoders(launch, signatures) if control else (NoDecoder(), NoStages())
     chronicle = Chronicle(recorder, decoder, matcher, breakpoints)
     fdtable = FdTable()

@@ -30,6 +30,8 @@ class Breakpoints:
         self._enabled = False
         self._step_stage = False
         self._armed: set[str] = set()
+        self._passed: set[str] = set()
+        """Stages at which not even a step holds, unless they are armed by name."""
 
     def enable(self) -> None:
         """The story begins: until now, while the background programs started, nothing could hold."""
@@ -50,19 +52,24 @@ class Breakpoints:
             self._armed.discard(stage)
         self._update()
 
+    def pass_by(self, stage: str) -> None:
+        """Do not hold at this stage: its lesson says `hold = false`."""
+        self._passed.add(stage)
+
     def next_event(self) -> None:
         """Hold at the next recorded event."""
         self.step_event = True
         self._update()
 
     def next_stage(self) -> None:
-        """Hold at the next stage, armed or not."""
+        """Hold at the next stage, armed or not, that is not one to pass by."""
         self._step_stage = True
         self._update()
 
     def stage_entered(self, entered: StageEntered) -> None:
         """A stage was recognised."""
-        if self.watchful and self.wish is None and (self._step_stage or entered.stage in self._armed):
+        stepped = self._step_stage and entered.stage not in self._passed
+        if self.watchful and self.wish is None and (stepped or entered.stage in self._armed):
             self.wish = Wish(entered.tid, "stage", entered.stage)
 
     def event_recorded(self, tid: int) -> None:

@@ -30,7 +30,7 @@ Stop = Literal["entry", "exit"]
 _KINDS: tuple[PatternKind, ...] = ("message", "action", "process", "call")
 _PROCESS_EVENTS = ("forked", "executed", "exited")
 _STAGE_KEYS = frozenset(
-    ("id", "layer", "title", "about", "stop", "time_sensitive", "source", "after", "on", "optional")
+    ("id", "layer", "title", "about", "stop", "time_sensitive", "source", "after", "on", "optional", "hold")
 )
 _REQUIRED = ("id", "layer", "title", "about", "source", "on")
 
@@ -85,6 +85,8 @@ class Stage:
     """Stages that must have been entered before this one is looked for."""
     optional: bool = False
     """True where a run may be right without it (another runtime spells it in a way that leaves no trace)."""
+    hold: bool = True
+    """False: seen and shown, but nobody is held there. A learner who types at the prompt must not be stopped by it."""
 
 
 def parse_stages(tables: Sequence[Mapping[str, object]]) -> tuple[Stage, ...]:
@@ -133,6 +135,7 @@ def _parse_stage(table: Mapping[str, object], index: int) -> Stage:
         time_sensitive=_flag(table, "time_sensitive", where),
         after=_names(table.get("after", ()), where),
         optional=_flag(table, "optional", where),
+        hold=_flag(table, "hold", where, default=True),
     )
 
 
@@ -192,8 +195,8 @@ def _text(table: Mapping[str, object], key: str, where: str) -> str:
     return value
 
 
-def _flag(table: Mapping[str, object], key: str, where: str) -> bool:
-    value = table.get(key, False)
+def _flag(table: Mapping[str, object], key: str, where: str, *, default: bool = False) -> bool:
+    value = table.get(key, default)
     if not isinstance(value, bool):
         raise StageError(f"{where}: key {key!r} is not true or false")
     return value
