@@ -24,7 +24,7 @@ compiled: $(VENV)/.installed  # importing from source halves the speed of every 
 run: compiled  ## step through a live `docker run` in the TUI (or replay one where live is impossible)
 	$(BIN)/glassbottom run -i -t --name alpine hostbox sh
 
-test: lint  ## format, lint, types, import contracts and every test
+test: lint compiled  ## format, lint, types, import contracts and every test
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 check: test  ## the same as test

@@ -76,6 +76,7 @@ def complete(sent: dict[str, Any], default_runtime: str, cgroup_v2: bool) -> dic
     }
     # Empty and null mean "not said" for all of these; false and 0 are their own defaults.
     full.update({key: value for key, value in sent.items() if value not in (None, "", [], {})})
+    full["ShmSize"] = full["ShmSize"] or DEFAULT_SHM_BYTES  # the one number whose 0, which the CLI sends, is not meant
     if full["MemorySwappiness"] == -1:
         full["MemorySwappiness"] = None
     full["LogConfig"] = {

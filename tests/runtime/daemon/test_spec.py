@@ -171,3 +171,10 @@ async def test_host_config_that_cannot_be_meant_is_refused(tmp_path: Path, host:
     """A sentence, not a traceback."""
     with pytest.raises(InvalidParameterError, match=words):
         build(tmp_path, host=host)
+
+
+async def test_spec_shm_size_of_zero_means_the_default(tmp_path: Path) -> None:
+    """The docker CLI sends ShmSize 0 where nobody asked; a tmpfs of size=0 would have no limit."""
+    document = build(tmp_path, host={"ShmSize": 0})
+
+    assert "size=67108864" in mount_at(document, "/dev/shm")["options"]
