@@ -75,8 +75,9 @@ def listen(path: str) -> socket.socket:
             else str(error.strerror or error).lower()
         )
         raise StartError(f"cannot listen on {path}: {reason}") from None
-    os.chmod(path, 0o660)
     listener.listen(128)
+    # After listen(2), as containerd: who waits for us watches the folder, and inotify(7) says nothing of a listen.
+    os.chmod(path, 0o660)
     return listener
 
 
