@@ -14,16 +14,16 @@ from runtime.daemon.options import USAGE, DaemonOptions, UsageError, parse_argum
 from runtime.daemon.router import Router
 from runtime.daemon.routes import all_routes
 from runtime.daemon.server import ApiServer, ListenError, refuse_if_in_use
+from runtime.daemon.socket_watch import wait_for_socket
 
 
 async def serve(options: DaemonOptions) -> None:
     """Run until SIGTERM or SIGINT; a second one stops the containers at once."""
     refuse_if_in_use(options.socket)
+    await _reach_containerd(options.containerd)
     engine = Engine(options)
     await engine.start()
     server = ApiServer(Router(all_routes(engine)))
-    await server.listen(options.socket)
-    logging.getLogger("daemon").info("API listen on %s", options.socket)
     stop, hurry = asyncio.Event(), asyncio.Event()
 
     def on_signal() -> None:
@@ -32,6 +32,9 @@ async def serve(options: DaemonOptions) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
+    # Only now: who sees it listen may tell it to stop at once.
+    await server.listen(options.socket)
+    logging.getLogger("daemon").info("API listen on %s", options.socket)
     try:
         await stop.wait()
     finally:
@@ -39,6 +42,15 @@ async def serve(options: DaemonOptions) -> None:
         await engine.shut_down(hurry)
         await server.close()
         _unlink(options.socket)
+
+
+async def _reach_containerd(address: str) -> None:
+    """Wait until containerd listens, however long that takes: both are started at once, and either may be held."""
+    if not os.path.isdir(os.path.dirname(address)):
+        raise ListenError(f"cannot reach containerd at {address}: there is no such folder")
+    if not os.path.exists(address):
+        logging.getLogger("daemon").info("waiting for containerd at %s", address)
+    await wait_for_socket(address)
 
 
 def main(arguments: list[str]) -> int:
