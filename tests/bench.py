@@ -98,7 +98,7 @@ def real_stack(folder: Path) -> Iterator[dict[str, str]]:
     socket, namespace = folder / "docker.sock", f"gbbench{os.getpid()}"
     subprocess.run(["ip", "netns", "add", namespace], check=True)
     subprocess.run(["ip", "-n", namespace, "link", "set", "lo", "up"], check=True)
-    inside = ["ip", "netns", "exec", namespace]
+    inside = ["nsenter", f"--net=/run/netns/{namespace}"]  # `ip netns exec` would hide the cgroup mounts
     folders = {name: str(folder / name) for name in ("cr", "cs", "data", "exec")}
     containerd_socket = str(folder / "containerd.sock")
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
@@ -143,12 +143,13 @@ def _await(path: Path) -> None:
 
 def copy_image(source: dict[str, str], target: dict[str, str]) -> None:
     """Give the real dockerd our hostbox image: same bytes, same command."""
-    container = subprocess.check_output(["docker", "create", "hostbox"], env=source, text=True).strip()
-    with subprocess.Popen(["docker", "export", container], env=source, stdout=subprocess.PIPE) as export:
+    files = "cd /; tar cf - $(ls | grep -vxE 'proc|sys|dev')"
+    with subprocess.Popen(
+        ["docker", "run", "--rm", "hostbox", "sh", "-c", files], env=source, stdout=subprocess.PIPE
+    ) as tar:
         subprocess.run(
-            ["docker", "import", "-", "hostbox"], env=target, stdin=export.stdout, check=True, stdout=subprocess.DEVNULL
+            ["docker", "import", "-", "hostbox"], env=target, stdin=tar.stdout, check=True, stdout=subprocess.DEVNULL
         )
-    subprocess.run(["docker", "rm", container], env=source, check=True, stdout=subprocess.DEVNULL)
 
 
 def bench_docker_run(rounds: int) -> Iterator[Row]:
