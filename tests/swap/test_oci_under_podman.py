@@ -11,7 +11,8 @@ import pytest
 
 from tests.oci_bundle import Box, become_subreaper, wait_for_exit
 
-pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow]
+# One worker: podman gives all containers of a host one cgroup parent, and what is left in it is looked at.
+pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow, pytest.mark.xdist_group("podman")]
 
 CONFIG = """
 [containers]
