@@ -25,7 +25,7 @@ run: compiled  ## step through a live `docker run` in the TUI (or replay one whe
 	$(BIN)/glassbottom run -i -t --name alpine hostbox sh
 
 test: lint compiled  ## format, lint, types, import contracts and every test
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadfile  # tests of one file share stacks, and look for what is left on the host
 
 check: test  ## the same as test
 

@@ -49,6 +49,9 @@ CONFIG: dict[str, Any] = {
     },
 }
 
+CGROUP_PARENT = f"glassbottom-test-{os.getpid()}"
+"""A parent of this worker's own: one that all shared would be removed by one while another makes a group in it."""
+
 
 def become_subreaper() -> None:
     """Take the place of a shim: what a runtime leaves running becomes our child."""
@@ -104,7 +107,7 @@ class Box:
         self.log = directory / "log.json"
         self.config = copy.deepcopy(CONFIG)
         self.id = f"gb-{name}-{os.getpid()}"
-        self.config["linux"]["cgroupsPath"] = f"/glassbottom-test/{self.id}"
+        self.config["linux"]["cgroupsPath"] = f"/{CGROUP_PARENT}/{self.id}"
         self.rootfs = directory / "rootfs"
         for folder in ("bin", "proc", "sys", "dev", "tmp", "etc", "data"):
             (self.rootfs / folder).mkdir(parents=True)
@@ -182,12 +185,12 @@ class Box:
         self.call("delete", "--force", self.id)
         state_root = self.directory / "state"
         assert [] == (list(state_root.iterdir()) if state_root.exists() else [])
-        groups = list(Path("/sys/fs/cgroup").glob(f"**/glassbottom-test/{self.id}"))
+        groups = list(Path("/sys/fs/cgroup").glob(f"**/{CGROUP_PARENT}/{self.id}"))
         assert [] == groups
         mounts = Path("/proc/self/mounts").read_text()
         assert str(self.directory) not in mounts
-        for parent in Path("/sys/fs/cgroup").glob("**/glassbottom-test"):
+        for parent in Path("/sys/fs/cgroup").glob(f"**/{CGROUP_PARENT}"):
             try:
                 parent.rmdir()
             except OSError:
-                pass  # another worker's containers are in it
+                pass  # this test's other container is in it

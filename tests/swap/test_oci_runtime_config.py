@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.oci_bundle import Box, become_subreaper
+from tests.oci_bundle import CGROUP_PARENT, Box, become_subreaper
 
 pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow]
 
@@ -278,7 +278,7 @@ def test_cgroup_limits_hold_and_update_changes_them(box: Box) -> None:
 
 def group_values(box: Box) -> tuple[str, str]:
     """memory limit and pids limit of the container's group."""
-    path = f"glassbottom-test/{box.id}"
+    path = f"{CGROUP_PARENT}/{box.id}"
     v1 = Path("/sys/fs/cgroup/memory", path)
     if v1.is_dir():
         return (

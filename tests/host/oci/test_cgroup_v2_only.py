@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.oci_bundle import Box
+from tests.oci_bundle import CGROUP_PARENT, Box
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -40,7 +40,7 @@ def test_life_on_cgroup_v2(on_v2: Box) -> None:
     devices = on_v2.call("exec", on_v2.id, "sh", "-c", script).stdout
 
     assert [pid] == pids
-    assert f"0::/glassbottom-test/{on_v2.id}" == group
+    assert f"0::/{CGROUP_PARENT}/{on_v2.id}" == group
     assert "paused" == paused
     assert "Operation not permitted" in devices
     assert devices.endswith("null\n")
