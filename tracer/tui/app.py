@@ -63,8 +63,6 @@ class GlassbottomApp(App[int]):
         self.theme_changed_signal.subscribe(self, self._inked)
         self.push_screen(self._trace)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):  # asked to go, or the terminal hung up: leave in order
-            loop.add_signal_handler(number, self.exit, 128 + number)
         if self.session.doorbell_fd >= 0:
             loop.add_reader(self.session.doorbell_fd, self._rung.set)
         if self.session.terminal_fd >= 0:
