@@ -1,0 +1,40 @@
+"""READMEs are true or they are bugs: each folder of the project has one, and what it names is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = ("tracer", "runtime", "lessons", "screenshots")
+READMES = sorted(p for top in (*SHIPPED, "tests") for p in (ROOT / top).rglob("README.md"))
+NAMED = re.compile(r"`([\w./]+\.(?:py|toml|tcss|proto))`")
+"""A file in backticks; real counterparts are written in Go and C, so their names do not match."""
+
+
+def folders_with_sources() -> list[Path]:
+    """Every folder that ships a module or a lesson."""
+    sources = (p for top in SHIPPED for pattern in ("*.py", "lesson.toml") for p in (ROOT / top).rglob(pattern))
+    return sorted({p.parent for p in sources if p.name != "__init__.py"})
+
+
+def is_there(name: str, folder: Path) -> bool:
+    """True for a path from the README's folder, one of its parents, or anywhere below it."""
+    parents = [folder, *folder.parents]
+    return any((place / name).exists() for place in parents[: parents.index(ROOT) + 1]) or any(folder.rglob(name))
+
+
+@pytest.mark.parametrize("folder", folders_with_sources(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_folder_with_sources_has_a_readme(folder: Path) -> None:
+    """A newcomer who opens a folder finds out what it is."""
+    assert (folder / "README.md").is_file()
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda p: str(p.parent.relative_to(ROOT)))
+def test_readme_names_only_files_that_exist(readme: Path) -> None:
+    """A file that was renamed or removed is renamed or removed in the text as well."""
+    text = readme.read_text()
+
+    missing = [name for name in NAMED.findall(text) if not is_there(name, readme.parent)]
+
+    assert missing == []
