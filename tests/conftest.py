@@ -1,8 +1,11 @@
 """What every test shares: skips that CI turns into failures, and a check that nothing is left on the host."""
 
 import os
+import re
 import shutil
+import subprocess
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -38,3 +41,49 @@ def require(*binaries: str) -> None:
 @pytest.fixture(name="require")
 def _require() -> object:
     return require
+
+
+STACK_PROGRAM = re.compile(
+    r"glassbottom|runtime\.|tracer\.|dockerd|containerd|runc|crun|conmon|docker-registry|slirp4netns|pasta"
+)
+HOST_STATE = pytest.StashKey[set[str]]()
+
+
+def host_state() -> set[str]:
+    """Whatever a test could leave behind, a line each: mounts, cgroups, links, nft tables, files, programs."""
+    mounts = {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
+    cgroups = {folder for folder, _, _ in os.walk("/sys/fs/cgroup")}
+    links = {f"link {name}" for name in os.listdir("/sys/class/net")}
+    tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout.splitlines()
+    places = ("/tmp", "/run", "/run/netns", "/var/lib", "/var/run/docker")
+    files = {f"{place}/{name}" for place in places if os.path.isdir(place) for name in os.listdir(place)}
+    return mounts | cgroups | links | set(tables) | files | set(_programs())
+
+
+def _programs() -> Generator[str]:
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            argv = Path("/proc", pid, "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:  # it ended while we looked
+            continue
+        if STACK_PROGRAM.search(argv) and "pytest" not in argv:
+            yield f"process {pid}: {argv}"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Look at the host before the first test, where the whole run is ours to judge (CI, and no other run beside it)."""
+    if REQUIRE_ALL and not hasattr(session.config, "workerinput"):
+        session.config.stash[HOST_STATE] = host_state()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run when something is on the host that was not there before, and name it."""
+    before = session.config.stash.get(HOST_STATE, None)
+    if before is None:
+        return
+    # pytest's own folders: it keeps those of the last three runs.
+    left = sorted(line for line in host_state() - before if not line.startswith("/tmp/pytest-of-"))
+    if left:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        print("\nleft behind on the host:", *left, sep="\n  ")
