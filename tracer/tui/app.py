@@ -1,6 +1,6 @@
 """The app: reads the session on, keeps the model at its end, and shows the trace screen.
 
-    run_live(session)            called by `glassbottom run` with a started LiveSession; returns the exit code
+    run_live(session, stop)      called by `glassbottom run` with a started LiveSession; returns the exit code
     run_replay(path)             called by `glassbottom replay` and where a live run is impossible
 
 For `tracer/verbs/run.py`: make the LiveSession first (`tracer.session.live`, which starts the engine), and only then
@@ -23,6 +23,8 @@ from tracer.codec import RecordingError
 from tracer.model import TraceModel
 from tracer.session.replay import ReplaySession
 from tracer.session.session import Session
+from tracer.stop_signals import StopSignals
+from tracer.tui.driver import TerminalDriver
 from tracer.tui.messages import Grew
 from tracer.tui.screens.trace import TraceScreen
 from tracer.tui.theme import DARK, LIGHT, ink_of
@@ -46,18 +48,25 @@ class GlassbottomApp(App[int]):
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = False
 
-    def __init__(self, session: Session, *, notice: str = "") -> None:
-        super().__init__()
+    def __init__(self, session: Session, *, stop: StopSignals | None = None, notice: str = "") -> None:
+        """Show `session`, until the user leaves or one of the signals in `stop` comes. `notice` is said at first."""
+        super().__init__(driver_class=TerminalDriver)
         for theme in (DARK, LIGHT):  # before the stylesheet is read: it uses their colours
             self.register_theme(theme)
         self.theme = DARK.name
         self.session = session
+        self._stop = stop
         self.model = TraceModel(session.recording.header)
         self.view = TraceView(session, self.model)
         self._notice = notice
-        """A sentence to begin with: why this is a replay and not a live run, for instance."""
         self._trace = TraceScreen(self.view)
         self._rung = asyncio.Event()
+
+    def on_load(self) -> None:
+        """Before the terminal is touched: what is told from here on is heard."""
+        if self._stop is not None:
+            asyncio.get_running_loop().add_reader(self._stop, self._told_to_leave)
+            self._told_to_leave()
 
     def on_mount(self) -> None:
         self.theme_changed_signal.subscribe(self, self._inked)
@@ -67,9 +76,6 @@ class GlassbottomApp(App[int]):
             loop.add_reader(self.session.doorbell_fd, self._rung.set)
         if self.session.terminal_fd >= 0:
             loop.add_reader(self.session.terminal_fd, self._terminal_spoke, self.session.terminal_fd)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # Inside the loop, so that the terminal is given back as it was: an exception out of a handler would not.
-            loop.add_signal_handler(number, self._told_to_leave, number)
         self.read_on()
         if self._notice:
             self.call_after_refresh(self._trace.say, self._notice)
@@ -167,14 +173,20 @@ class GlassbottomApp(App[int]):
         else:
             self.exit(0 if ended is None or ended.exit_code is None else ended.exit_code)
 
-    def _told_to_leave(self, number: int) -> None:
-        """A signal asks the same as the quit key; the exit status says which signal."""
+    @property
+    def leaving(self) -> bool:
+        """The app is to end, or about to: nobody need wait for the terminal any more. Asked by the driver's thread."""
+        return self.return_code is not None or (self._stop is not None and self._stop.number != 0)
 
-        async def leave() -> None:
-            await self.action_leave()
+    def _told_to_leave(self) -> None:
+        """A signal: leave at once. The stack is taken down when the terminal is as it was, by whoever runs the app."""
+        if self._stop is not None and (number := self._stop.answer()):
             self.exit(128 + number)
 
-        self.run_worker(leave(), exclusive=True, group="leave")
+    def on_terminal_driver_hung_up(self) -> None:
+        """The terminal was closed, and no signal has said so: this process was not in its foreground."""
+        if not self.leaving:
+            self.exit(128 + signal.SIGHUP)
 
     def forget_fds(self) -> None:
         """Stop watching what is about to be closed."""
@@ -184,14 +196,19 @@ class GlassbottomApp(App[int]):
                 loop.remove_reader(fd)
 
 
-def run_live(session: "LiveSession") -> int:
+def run_live(session: "LiveSession", stop: StopSignals) -> int:
     """Show a live session until the user leaves; the run is over when this returns."""
     try:
-        return GlassbottomApp(session).run() or 0
+        return GlassbottomApp(session, stop=stop).run() or 0
     finally:
         session.quit()
 
 
 def run_replay(path: str, *, notice: str = "") -> int:
     """Show a recording until the user leaves. Raises RecordingError where it is none."""
-    return GlassbottomApp(ReplaySession(path), notice=notice).run() or 0
+    session = ReplaySession(path)
+    with StopSignals() as stop:
+        try:
+            return GlassbottomApp(session, stop=stop, notice=notice).run() or 0
+        finally:
+            session.quit()

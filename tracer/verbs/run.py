@@ -2,12 +2,12 @@
 
 import os
 import shutil
-import signal
 import sys
 
 from tracer import cleanup, privileges
 from tracer.cli import CommandError
 from tracer.run_words import SEATS, SEATS_HELP, RunWords, refuse_what_docker_would, take_apart, wants_docker_help
+from tracer.stop_signals import StopSignals
 
 HELP = f"""\
 usage: glassbottom run [options] [docker run's flags] IMAGE [COMMAND...]
@@ -56,12 +56,8 @@ def main(argv: list[str]) -> int:
 def _run_live(words: RunWords) -> int:
     from tracer.launch import prepare
 
-    def leave(number: int, _: object) -> None:
-        sys.exit(128 + number)  # through every `finally`: the stack is taken down
-
-    signal.signal(signal.SIGTERM, leave)
-    signal.signal(signal.SIGHUP, leave)
-    with prepare(words, hold=True) as prepared:
+    # From here on a signal is something the screen waits for: taking the stack down is never interrupted.
+    with StopSignals() as stop, prepare(words, hold=True) as prepared:
         from tracer.session.live import LiveSession
 
         size = shutil.get_terminal_size()
@@ -69,7 +65,7 @@ def _run_live(words: RunWords) -> int:
         # Only now: importing the screen takes longer than starting the stack, and both happen at once this way.
         from tracer.tui.app import run_live
 
-        return run_live(session)
+        return run_live(session, stop)
 
 
 def _why_not_live() -> str:

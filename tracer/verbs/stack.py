@@ -3,15 +3,14 @@
 import argparse
 import os
 import select
-import signal
 import socket
 import subprocess
 import sys
-from typing import Self
 
 from tracer import cleanup, privileges
 from tracer.cli import CommandError
 from tracer.stack import StackError, StackPlan, plan_stack
+from tracer.stop_signals import StopSignals
 
 DESCRIPTION = """\
 Run the built-in stack by itself: containerd and the daemon, in the foreground, not traced.
@@ -39,7 +38,7 @@ def main(argv: list[str]) -> int:
     privileges.become_root_of_a_namespace()
     cleanup.cleanup_abandoned()
     # From here on a signal is a byte to be read, so that none can come between making something and noting it.
-    with _StopSignals() as stop:
+    with StopSignals() as stop:
         plan = plan_stack(
             options.root,
             socket=options.socket,
@@ -55,26 +54,7 @@ def main(argv: list[str]) -> int:
                 print(f"glassbottom: {sentence}", file=sys.stderr)
 
 
-class _StopSignals:
-    """SIGTERM, SIGINT and SIGHUP as something to wait for (signal.set_wakeup_fd)."""
-
-    def __enter__(self) -> Self:
-        self.reader, self._writer = socket.socketpair()
-        self._writer.setblocking(False)
-        signal.set_wakeup_fd(self._writer.fileno())
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda *_: None)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # The handlers stay: a second Ctrl-C must not interrupt the cleanup.
-        signal.set_wakeup_fd(-1)
-
-    def fileno(self) -> int:
-        return self.reader.fileno()
-
-
-def _stay_up(plan: StackPlan, stop: _StopSignals) -> int:
+def _stay_up(plan: StackPlan, stop: StopSignals) -> int:
     children: list[subprocess.Popen[bytes]] = []
     for program in plan.background():
         child = subprocess.Popen(
@@ -100,7 +80,7 @@ def _stay_up(plan: StackPlan, stop: _StopSignals) -> int:
     return 0
 
 
-def _await_socket(path: str, children: list[subprocess.Popen[bytes]], stop: _StopSignals) -> bool:
+def _await_socket(path: str, children: list[subprocess.Popen[bytes]], stop: StopSignals) -> bool:
     """Wait until a program accepts connections; False when told to stop meanwhile."""
     while True:
         with socket.socket(socket.AF_UNIX) as knock:
@@ -114,7 +94,7 @@ def _await_socket(path: str, children: list[subprocess.Popen[bytes]], stop: _Sto
 
 
 def _await_end(
-    children: list[subprocess.Popen[bytes]], stop: _StopSignals, milliseconds: int | None
+    children: list[subprocess.Popen[bytes]], stop: StopSignals, milliseconds: int | None
 ) -> subprocess.Popen[bytes] | None:
     """Wait until a child ends, or a stop signal comes, or the time is over; the child that ended."""
     poller = select.poll()
