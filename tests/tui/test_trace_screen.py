@@ -7,6 +7,7 @@ import pytest
 from tests.tui.conftest import Opener, press
 from tests.tui.screen_text import chosen, drawn, focused, rows
 from tests.tui.story import CLIENT, DAEMON, INIT, SHIM, docker_run
+from tracer.lessons import FIRST, load_lesson
 from tracer.model import Link
 from tracer.stages.layers import Layer
 from tracer.tui.screens.detail import DetailScreen
@@ -41,6 +42,25 @@ async def test_space_goes_through_every_stage_and_left_comes_back(opened: Opener
         assert seats[-1] is Layer.CONTAINER
         assert Layer.RUNTIME in seats
         assert screen.stage_bar.place() == (12, 15)
+
+
+async def test_lit_seat_and_stage_bar_agree_through_the_bundled_recording(opened: Opener) -> None:
+    """At each of its first stages, one call on, and when everything is over."""
+    lesson = load_lesson(FIRST)
+    async with opened(path=Path(lesson.recording)) as (pilot, screen):
+        moments = []
+        for keys in (*(("c", "space"),) * 9, ("end",)):
+            await press(pilot, *keys)
+            first_line = screen.stage_bar.render_line(0).text
+            moments.append((screen.layer_strip.lit(), screen.stage_bar.current()["layer"], first_line))
+        await press(pilot, "left", "c", "c")
+        between = screen.stage_bar.render_line(0).text
+
+        assert [(lit, layer) for lit, layer, _ in moments if lit != layer] == []
+        assert moments[-1][:2] == (Layer.CLIENT, "client")
+        assert not any("now" in line for _, _, line in moments)
+        assert screen.layer_strip.lit() is not Layer.CLIENT
+        assert f"▸ now {screen.layer_strip.lit()}" in between
 
 
 async def test_space_at_the_end_says_that_there_is_no_more(opened: Opener) -> None:

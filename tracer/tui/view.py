@@ -7,6 +7,7 @@ from tracer.codec import RecordingError
 from tracer.events import Event
 from tracer.model import Links, Process, TraceModel
 from tracer.model.links import links_of_event
+from tracer.model.trace import StageSeen
 from tracer.session.session import Session
 from tracer.stages.layers import Layer
 from tracer.tui.theme import DARK, Ink, ink_of
@@ -41,16 +42,28 @@ class TraceView:
         except RecordingError:
             return None
 
-    def look_at_cursor(self) -> None:
-        """Choose what is under the cursor: the panes show one moment again."""
+    def stage_here(self) -> StageSeen | None:
+        """The stage that the cursor stands at: where it has just been entered, and where the story is over.
+
+        What ends after the story's last stage is the stack itself, which nobody is to look at.
+        """
         cursor = self.cursor
         stage = self.model.stage_at(cursor)
-        # Right after a stage was entered, the stage and what showed it is the moment; else the last event is.
-        at_stage = stage is not None and cursor - stage.sequence <= 1
-        sequence = stage.sequence if stage is not None and at_stage else cursor
-        self.links = links_of_event(self.model, sequence)
-        acting = self.model.process_of(stage.sequence) if stage is not None and at_stage else None
-        acting = acting or self.model.acting_at(cursor)
+        over = self.model.ended is not None and cursor == self.model.applied - 1
+        return stage if stage is not None and (over or cursor - stage.sequence <= 1) else None
+
+    def seat_here(self) -> Layer | None:
+        """The seat that acts at the cursor: the stage's where it stands at one, else that of the last event."""
+        if (stage := self.stage_here()) is not None:
+            return Layer(str(self.model.stage_table.get(stage.stage, {}).get("layer", Layer.CLIENT)))
+        return self.model.layer_at(self.cursor)
+
+    def look_at_cursor(self) -> None:
+        """Choose what is under the cursor: the panes show one moment again."""
+        stage = self.stage_here()
+        self.links = links_of_event(self.model, self.cursor if stage is None else stage.sequence)
+        acting = None if stage is None else self.model.process_of(stage.sequence)
+        acting = acting or self.model.acting_at(self.cursor)
         if acting is not None:
             self.process = acting
 

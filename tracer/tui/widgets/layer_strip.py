@@ -33,12 +33,8 @@ class LayerStrip(Widget):
         self.refresh()
 
     def lit(self) -> Layer | None:
-        """The seat that acts at the cursor: the stage's own right after it was entered, else the last event's."""
-        view = self.view
-        stage = view.model.stage_at(view.cursor)
-        if stage is not None and view.cursor - stage.sequence <= 1:
-            return Layer(str(view.model.stage_table.get(stage.stage, {}).get("layer", Layer.CLIENT)))
-        return view.model.layer_at(view.cursor)
+        """The seat that acts at the cursor."""
+        return self.view.seat_here()
 
     def render_line(self, y: int) -> Strip:
         draw = self._frame(y, self._lit, self._taken) if self.size.height >= 3 else self._line(self._lit, self._taken)

@@ -1,6 +1,6 @@
 """Which stage of how many, what it is called, and which comes next.
 
-Stage 7 of 31  ━━━━━━━╸─────────────────────────  daemon: The daemon asks containerd for a task
+Stage 7 of 31  ━━━━━━━╸─────────────────────────  daemon: The daemon asks containerd for a task  ▸ now containerd
 """
 
 from collections.abc import Mapping
@@ -60,6 +60,9 @@ class StageBar(Widget):
                 Segment(f"  {layer}{': ' if layer else ''}", ink.layer(layer)),
                 Segment(title, ink.strong),
             ]
+            seat = self.view.seat_here()
+            if stage and seat is not None and seat != layer:  # between two stages: whose seat is lit above
+                pieces += [Segment("  ▸ now ", ink.dim), Segment(seat, ink.layer(seat))]
         else:
             following = self.next()
             text = f"{following.get('layer', '')}: {following.get('title', '')}" if following else ""
