@@ -76,10 +76,13 @@ class ContentStore:
             _unlink(self.path(digest))
 
     def sweep(self) -> None:
-        """Remove blobs that no namespace knows: committed, but containerd ended before it could say so."""
+        """Remove what a kill -9 can leave: blobs that no namespace knows, ingests without a name."""
         known = {digest.removeprefix("sha256:") for _, digest, _ in self.metadata.everywhere(KIND)}
         for name in set(os.listdir(self._blobs)) - known:
             _unlink(os.path.join(self._blobs, name))
+        for name in os.listdir(self._ingests):
+            if self._read_status(os.path.join(self._ingests, name)) is None:
+                shutil.rmtree(os.path.join(self._ingests, name))
 
     def status(self, namespace: str, ref: str) -> Status:
         """Return how far an ingest has come."""
@@ -97,6 +100,11 @@ class ContentStore:
             if status is not None and directory == self._ingest(namespace, status.ref):
                 found.append(status)
         return found
+
+    def idle_refs(self, namespace: str) -> list[str]:
+        """Return the ingests that nobody is writing."""
+        refs = [status.ref for status in self.statuses(namespace)]
+        return [ref for ref in refs if self._ingest(namespace, ref) not in self._open_refs]
 
     def abort(self, namespace: str, ref: str) -> None:
         """Give up an ingest."""

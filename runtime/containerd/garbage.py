@@ -4,13 +4,14 @@ Real counterpart: containerd `gc/gc.go` and `metadata/gc.go`.
 
     roots   images -> their target blob            containers -> their snapshot
             leases -> what was made under them     whatever is labelled containerd.io/gc.root
-            snapshots in use (active and views)    as a caution that real containerd does not take
+            ingests that somebody has open
     edges   label containerd.io/gc.ref.content[.anything]=DIGEST           a manifest names its config and layers
             label containerd.io/gc.ref.snapshot.SNAPSHOTTER=KEY            a config names its unpacked layers
             a snapshot's parent
 
-Everything reached is marked; blobs and committed snapshots without a mark are swept, children before parents. It runs
-after an image or a lease is deleted. Left out on purpose: the scheduler with its thresholds, gc.expire, gc.flat.
+Everything reached is marked; blobs, snapshots (active ones, too) and ingests without a mark are swept, children before
+parents. It runs after an image or a lease is deleted. Left out on purpose: the scheduler with its thresholds,
+gc.expire, gc.flat, and the day that real containerd keeps an ingest that no lease holds.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +19,6 @@ from typing import NamedTuple
 
 from runtime.api.containerd.containers_pb2 import Container
 from runtime.api.containerd.images_pb2 import Image
-from runtime.api.containerd.snapshots_pb2 import COMMITTED
 from runtime.containerd.content import ContentStore
 from runtime.containerd.metadata import Metadata
 from runtime.containerd.server import Call
@@ -27,27 +27,33 @@ from runtime.containerd.snapshots.snapshotter import Snapshotters
 ROOT_LABEL = "containerd.io/gc.root"
 CONTENT_REF = "containerd.io/gc.ref.content"
 SNAPSHOT_REF = "containerd.io/gc.ref.snapshot."
+INGESTS = "ingests"
 _HELD = "lease-resources"
 
 
 class Node(NamedTuple):
-    """A blob (`content`) or a snapshot (`snapshots/NAME`) of one namespace."""
+    """A blob (`content`), a snapshot (`snapshots/NAME`) or an ingest (`ingests`) of one namespace."""
 
     kind: str
     name: str
 
 
 def hold(metadata: Metadata, call: Call, kind: str, name: str) -> None:
-    """Remember that something was made under the lease that came with the call."""
+    """Remember that something was made, or found made already, under the lease that came with the call."""
     if call.lease:
         metadata.put(_HELD, call.namespace, f"{call.lease}\0{kind}\0{name}", b"")
 
 
-def let_go(metadata: Metadata, namespace: str, lease: str) -> None:
-    """Forget what a deleted lease has held."""
-    for held, _ in metadata.records(_HELD, namespace):
-        if held.startswith(f"{lease}\0"):
-            metadata.delete(_HELD, namespace, held)
+def held_by(metadata: Metadata, namespace: str, lease: str) -> list[Node]:
+    """Return what a lease holds."""
+    words = [held.split("\0", 2) for held, _ in metadata.records(_HELD, namespace)]
+    return [Node(kind, name) for holder, kind, name in words if holder == lease]
+
+
+def let_go(metadata: Metadata, namespace: str, lease: str, *nodes: Node) -> None:
+    """Forget that a lease holds these."""
+    for kind, name in nodes:
+        metadata.delete(_HELD, namespace, f"{lease}\0{kind}\0{name}")
 
 
 class Collector:
@@ -77,8 +83,8 @@ class Collector:
             *((node, blob.labels) for node, blob in blobs.items()),
             *((node, info.labels) for node, info in layers.items()),
         ]
+        edges |= {Node(INGESTS, ref): set() for ref in self._content.idle_refs(namespace)}
         roots = {node for node, marks in labels if ROOT_LABEL in marks}
-        roots.update(node for node, info in layers.items() if info.kind != COMMITTED)
         roots.update(self._roots(namespace))
         return self._sweep(namespace, _reachable(roots, edges), edges)
 
@@ -103,6 +109,8 @@ class Collector:
             for node in ready:
                 if node.kind == "content":
                     self._content.delete(namespace, node.name)
+                elif node.kind == INGESTS:
+                    self._content.abort(namespace, node.name)
                 else:
                     self._snapshotters.find(node.kind.removeprefix("snapshots/")).forget(namespace, node.name)
             removed += ready

@@ -64,6 +64,7 @@ class Service(Protocol):
 
 AnyStream = Stream[Any, Any]
 _NO_LIMIT = 2**31 - 1
+_FRAME = 128 * 1024
 
 
 def build_server(services: Mapping[str, Callable[[], Service]]) -> Server:
@@ -89,8 +90,12 @@ class _Connection(H2Protocol):
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
+        http2 = self.connection._connection  # noqa: SLF001
         # h2 allows a hundred calls at once; a client that waits for a hundred tasks could then not even kill one.
-        self.connection._connection.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: _NO_LIMIT})  # noqa: SLF001
+        # Layers come a third faster in frames of 128 KiB than in the usual 16, and no faster in larger ones.
+        http2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: _NO_LIMIT, SettingCodes.MAX_FRAME_SIZE: _FRAME})
+        # At once: h2 takes the client's acknowledgement in too late for a large frame that comes right behind it.
+        http2.max_inbound_frame_size = _FRAME
         self.connection.flush()
         # RFC 9113 5.5: frames of unknown types are to be ignored; grpclib raises.
         self.processor.processors[UnknownFrameReceived] = _ignore

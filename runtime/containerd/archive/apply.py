@@ -16,7 +16,6 @@ import os
 import posixpath
 import stat
 import tarfile
-import zlib
 from collections.abc import Sequence
 
 from runtime.containerd import log, mounts
@@ -35,6 +34,7 @@ _OVERLAYS_OWN = ("trusted.overlay.", "user.overlay.")
 async def apply_layer(stream: LayerStream, target: str, hiding: whiteouts.Whiteouts, below: Sequence[str] = ()) -> None:
     """Unpack the layer into `target`; `below` are the layers under it, models for a missing parent directory."""
     layer = _Layer(target, hiding, below)
+    unreadable: tuple[type[Exception], ...] = (tarfile.TarError, *stream.errors)
     try:
         with tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK // 4) as archive:  # type: ignore[call-overload]
             for count, entry in enumerate(archive, 1):
@@ -44,7 +44,7 @@ async def apply_layer(stream: LayerStream, target: str, hiding: whiteouts.Whiteo
                     await asyncio.sleep(0)
         layer.set_directory_times()
         stream.drain()
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+    except unreadable as error:
         raise ContainerdError(f"the layer is no tar archive: {error}") from None
     finally:
         layer.close()

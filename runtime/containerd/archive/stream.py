@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import importlib
 import os
+import zlib
 from typing import BinaryIO, Protocol, cast
 
 from runtime.containerd.errors import UnimplementedError
@@ -31,10 +32,13 @@ class LayerStream:
         self._file.seek(0)
         # By its first bytes, not by its media type: images with the wrong one are common, and containerd looks too.
         self._source: Readable = self._file
+        self.errors: tuple[type[Exception], ...] = (EOFError, zlib.error)
+        """What a read raises for bytes that cannot be decompressed."""
         if magic[:2] == _GZIP:
             self._source = cast("BinaryIO", gzip.GzipFile(fileobj=self._file))
         elif magic == _ZSTD:
-            self._source = _zstd(self._file)
+            self._source, error = _zstd(self._file)
+            self.errors = (EOFError, error)
         self._hash = hashlib.sha256()
         self.size = 0
 
@@ -60,9 +64,12 @@ class LayerStream:
         self._file.close()
 
 
-def _zstd(file: BinaryIO) -> Readable:
-    try:
-        module = importlib.import_module("compression.zstd")  # standard library from Python 3.14 on
-    except ImportError:
-        raise UnimplementedError("layers compressed with zstd need Python 3.14 or newer") from None
-    return cast("Readable", module.ZstdFile(file))
+def _zstd(file: BinaryIO) -> tuple[Readable, type[Exception]]:
+    # The standard library has it from Python 3.14 on; the backport is the same code under another name.
+    for name in ("compression.zstd", "backports.zstd"):
+        try:
+            module = importlib.import_module(name)
+        except ImportError:
+            continue
+        return cast("Readable", module.ZstdFile(file)), module.ZstdError
+    raise UnimplementedError("layers compressed with zstd need Python 3.14, or the package backports.zstd")

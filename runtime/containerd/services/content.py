@@ -21,9 +21,9 @@ from runtime.api.containerd import content_pb2, events_pb2
 from runtime.api.containerd.content_pb2 import COMMIT, STAT, WRITE, WriteContentRequest, WriteContentResponse
 from runtime.containerd import clock, filters
 from runtime.containerd.content import KIND, ContentStore, Writer
-from runtime.containerd.errors import InvalidArgumentError, NotFoundError, OutOfRangeError
+from runtime.containerd.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError, OutOfRangeError
 from runtime.containerd.exchange import Exchange
-from runtime.containerd.garbage import hold
+from runtime.containerd.garbage import INGESTS, hold
 from runtime.containerd.labels import replace_map, update_map
 from runtime.containerd.server import Call
 
@@ -117,6 +117,7 @@ class ContentService:
                     if not request.ref:
                         raise InvalidArgumentError("first message must have a reference", bare=True)
                     writer = self._store.writer(call.namespace, request.ref, request.total, request.expected)
+                    hold(self._store.metadata, call, INGESTS, request.ref)
                 elif request.ref and request.ref != writer.ref:
                     raise InvalidArgumentError(f'ref "{request.ref}" is not the "{writer.ref}" of the first message')
                 expected = request.expected or expected
@@ -124,6 +125,10 @@ class ContentService:
                 if request.action == COMMIT:
                     hold(self._store.metadata, call, KIND, writer.digest)
                     return
+        except AlreadyExistsError:
+            # Found instead of made: it must stay as long as the lease does.
+            hold(self._store.metadata, call, KIND, writer.digest if writer else request.expected)
+            raise
         finally:
             if writer is not None:
                 writer.close()

@@ -14,7 +14,7 @@ from runtime.api.containerd import leases_pb2
 from runtime.api.containerd.leases_pb2 import Lease
 from runtime.containerd import clock, filters
 from runtime.containerd.errors import AlreadyExistsError, NotFoundError
-from runtime.containerd.garbage import Collector, let_go
+from runtime.containerd.garbage import Collector, Node, held_by, hold, let_go
 from runtime.containerd.metadata import Metadata
 from runtime.containerd.server import Call
 
@@ -40,7 +40,7 @@ class LeasesService:
     async def delete(self, call: Call, request: leases_pb2.DeleteRequest) -> Empty:
         if not self._metadata.delete(KIND, call.namespace, request.id):
             raise NotFoundError(f'lease "{request.id}"')
-        let_go(self._metadata, call.namespace, request.id)
+        let_go(self._metadata, call.namespace, request.id, *held_by(self._metadata, call.namespace, request.id))
         await self._collector.collect(call.namespace)
         return Empty()
 
@@ -48,3 +48,26 @@ class LeasesService:
         wanted = filters.parse(request.filters)
         leases = [Lease.FromString(value) for _, value in self._metadata.records(KIND, call.namespace)]
         return leases_pb2.ListResponse(leases=[one for one in leases if wanted.matches(filters.message_reader(one))])
+
+    async def add_resource(self, call: Call, request: leases_pb2.AddResourceRequest) -> Empty:
+        self._require(call.namespace, request.id)
+        resource = request.resource
+        hold(self._metadata, Call(call.namespace, request.id), resource.type, resource.id)
+        return Empty()
+
+    async def delete_resource(self, call: Call, request: leases_pb2.DeleteResourceRequest) -> Empty:
+        self._require(call.namespace, request.id)
+        let_go(self._metadata, call.namespace, request.id, Node(request.resource.type, request.resource.id))
+        return Empty()
+
+    async def list_resources(
+        self, call: Call, request: leases_pb2.ListResourcesRequest
+    ) -> leases_pb2.ListResourcesResponse:
+        self._require(call.namespace, request.id)
+        held = held_by(self._metadata, call.namespace, request.id)
+        resources = [leases_pb2.Resource(id=node.name, type=node.kind) for node in held]
+        return leases_pb2.ListResourcesResponse(resources=resources)
+
+    def _require(self, namespace: str, lease: str) -> None:
+        if self._metadata.get(KIND, namespace, lease) is None:
+            raise NotFoundError(f'lease "{lease}"')

@@ -34,6 +34,7 @@ class SnapshotsService:
     ) -> snapshots_pb2.PrepareSnapshotResponse:
         snapshotter = self._snapshotters.find(request.snapshotter)
         mounts = await snapshotter.prepare(call.namespace, request.key, request.parent, ACTIVE, dict(request.labels))
+        hold(self._metadata, call, f"snapshots/{request.snapshotter}", request.key)
         prepared = events_pb2.SnapshotPrepare(key=request.key, parent=request.parent, snapshotter=request.snapshotter)
         self._exchange.publish(call.namespace, "/snapshot/prepare", prepared)
         return snapshots_pb2.PrepareSnapshotResponse(mounts=mounts)
@@ -41,6 +42,7 @@ class SnapshotsService:
     async def view(self, call: Call, request: snapshots_pb2.ViewSnapshotRequest) -> snapshots_pb2.ViewSnapshotResponse:
         snapshotter = self._snapshotters.find(request.snapshotter)
         mounts = await snapshotter.prepare(call.namespace, request.key, request.parent, VIEW, dict(request.labels))
+        hold(self._metadata, call, f"snapshots/{request.snapshotter}", request.key)
         prepared = events_pb2.SnapshotPrepare(key=request.key, parent=request.parent, snapshotter=request.snapshotter)
         self._exchange.publish(call.namespace, "/snapshot/prepare", prepared)
         return snapshots_pb2.ViewSnapshotResponse(mounts=mounts)

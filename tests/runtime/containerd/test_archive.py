@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import stat
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,11 @@ from runtime.containerd.archive.apply import apply_layer
 from runtime.containerd.archive.stream import LayerStream
 from runtime.containerd.archive.whiteouts import OverlayWhiteouts, PlainWhiteouts, Whiteouts
 from runtime.containerd.errors import ContainerdError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 pytestmark = pytest.mark.root
 
@@ -106,6 +112,46 @@ async def test_long_names_and_large_files_are_whole(unpack: Any, target: Path) -
     await unpack(archive(entry(name, data=data)))
 
     assert (target / name).read_bytes() == data
+
+
+async def test_gnu_long_names_and_links_are_whole(unpack: Any, target: Path) -> None:
+    """The other way to write a name of more than a hundred bytes: an entry before the entry (tar(5), GNU)."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for name, link in (("f" * 180, ""), ("l" * 190, "t" * 200)):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = (tarfile.SYMTYPE, link) if link else (tarfile.REGTYPE, "")
+            tar.addfile(info)
+
+    await unpack(buffer.getvalue())
+
+    assert sorted(os.listdir(target)) == ["f" * 180, "l" * 190]
+    assert os.readlink(target / ("l" * 190)) == "t" * 200
+
+
+async def test_file_capabilities_survive(unpack: Any, target: Path) -> None:
+    """security.capability is bytes that are no text (capabilities(7), version 2: cap_net_raw=ep)."""
+    capability = bytes.fromhex("0100000200200000000000000000000000000000")
+    text = capability.decode("utf-8", "surrogateescape")
+    changed = bytes.fromhex("010000020020000080ff00000000000000000000").decode("utf-8", "surrogateescape")
+
+    await unpack(
+        archive(
+            entry("ping", mode=0o755, uid=3, xattrs={"security.capability": text}),
+            entry("other", mode=0o755, xattrs={"security.capability": changed}),
+        )
+    )
+
+    assert os.getxattr(target / "ping", "security.capability") == capability
+    assert os.getxattr(target / "other", "security.capability").startswith(bytes.fromhex("010000020020000080ff"))
+
+
+async def test_hard_link_to_a_symlink_is_the_symlink(unpack: Any, target: Path) -> None:
+    """What the second name leads to is the link, not what the link leads to."""
+    await unpack(archive(entry("soft", tarfile.SYMTYPE, "/etc/passwd"), entry("hard", tarfile.LNKTYPE, "soft")))
+
+    assert os.readlink(target / "hard") == "/etc/passwd"
+    assert os.lstat(target / "hard").st_nlink == 2
 
 
 async def test_later_entry_replaces_what_is_in_the_way(unpack: Any, target: Path) -> None:
@@ -232,15 +278,24 @@ async def test_digest_is_of_the_uncompressed_whole(unpack: Any) -> None:
     layer = archive(entry("file", data=b"x" * 5000)) + b"\0" * 4096
 
     plain = await unpack(layer)
-    compressed = await unpack(gzip.compress(layer))
+    gzipped = await unpack(gzip.compress(layer[:3000]) + gzip.compress(layer[3000:]))
+    zstandard = await unpack(zstd.compress(layer))
 
-    assert plain.digest == compressed.digest == f"sha256:{hashlib.sha256(layer).hexdigest()}"
-    assert plain.size == compressed.size == len(layer)
+    assert plain.digest == gzipped.digest == zstandard.digest == f"sha256:{hashlib.sha256(layer).hexdigest()}"
+    assert plain.size == gzipped.size == zstandard.size == len(layer)
 
 
 @pytest.mark.parametrize(
     "layer",
-    [b"", b"abc", b"\x1f\x8b broken", gzip.compress(archive(entry("f", data=b"x" * 9000)))[:60], b"\xff" * 2048],
+    [
+        b"",
+        b"abc",
+        b"\x1f\x8b broken",
+        gzip.compress(archive(entry("f", data=b"x" * 9000)))[:60],
+        b"\x28\xb5\x2f\xfd broken",
+        zstd.compress(archive(entry("f", data=b"x" * 9000)))[:60],
+        b"\xff" * 2048,
+    ],
 )
 async def test_what_is_no_archive_is_refused(unpack: Any, layer: bytes) -> None:
     """Empty, short, cut off or other bytes: one sentence."""

@@ -9,7 +9,7 @@ from runtime.api.containerd.containers_pb2 import Container
 from runtime.api.containerd.images_pb2 import Image
 from runtime.api.containerd.snapshots_pb2 import ACTIVE
 from runtime.containerd.content import ContentStore
-from runtime.containerd.garbage import Collector, hold, let_go
+from runtime.containerd.garbage import INGESTS, Collector, Node, held_by, hold, let_go
 from runtime.containerd.metadata import Metadata
 from runtime.containerd.server import Call
 from runtime.containerd.snapshots.native import Native
@@ -84,16 +84,34 @@ async def test_container_lease_and_root_label_keep(store: Store) -> None:
     await store.native.prepare(NS, "running", "used", ACTIVE, {})
     await store.layer("labelled", labels={"containerd.io/gc.root": "1"})
     await store.layer("leased")
+    await store.native.prepare(NS, "unpacking", "", ACTIVE, {})
     hold(store.metadata, Call(NS, "L"), "snapshots/native", "leased")
+    hold(store.metadata, Call(NS, "L"), "snapshots/native", "unpacking")
     container = Container(id="c", snapshotter="native", snapshot_key="running")
     store.metadata.insert("containers", NS, "c", container.SerializeToString())
 
     assert await store.collector.collect(NS) == []
-    let_go(store.metadata, NS, "L")
+    let_go(store.metadata, NS, "L", *held_by(store.metadata, NS, "L"))
     removed = await store.collector.collect(NS)
 
-    assert [node.name for node in removed] == ["leased"]
+    assert [node.name for node in removed] == ["leased", "unpacking"]
     assert store.left() == {"used", "running", "labelled"}
+
+
+async def test_ingest_stays_while_it_is_written_or_leased(store: Store) -> None:
+    """Half a blob is kept for who writes it and for who has a lease on it, and goes with both."""
+    writer = store.content.writer(NS, "half", 0, "")
+    writer.write(b"half")
+    assert await store.collector.collect(NS) == []
+    writer.close()
+    hold(store.metadata, Call(NS, "L"), INGESTS, "half")
+    assert await store.collector.collect(NS) == []
+
+    let_go(store.metadata, NS, "L", Node(INGESTS, "half"))
+    removed = await store.collector.collect(NS)
+
+    assert removed == [Node(INGESTS, "half")]
+    assert store.content.statuses(NS) == []
 
 
 async def test_other_namespaces_are_not_touched(store: Store) -> None:
