@@ -247,6 +247,17 @@ def bench_engine(rounds: int) -> Iterator[Row]:
         )
 
 
+def bench_oci(rounds: int) -> Iterator[Row]:
+    """The OCI runtime by itself, against runc."""
+    from tests.bench_oci import Cycle
+
+    with tempfile.TemporaryDirectory(prefix="glassbottom-bench-") as folder:
+        ours, reference = Cycle(str(BIN / "glassbottom-oci"), Path(folder)), Cycle("runc", Path(folder))
+        yield paired("OCI runtime: create, start, delete / runc", "<= 2.0x", rounds * 3, ours, reference)
+    for parent in Path("/sys/fs/cgroup").glob(f"*/glassbottom-bench-{os.getpid()}"):
+        parent.rmdir()
+
+
 def bench_screen(_rounds: int) -> Iterator[Row]:
     """Scrolling a recording of 1,000,000 events: prints its own lines, for it measures memory too."""
     subprocess.run([sys.executable, ROOT / "tests" / "bench_tui.py"], check=False, cwd=ROOT)
@@ -258,6 +269,7 @@ BENCHES: dict[str, Callable[[int], Iterator[Row]]] = {
     "recording": bench_recording,
     "first-pause": bench_first_pause,
     "engine": bench_engine,
+    "oci": bench_oci,
     "screen": bench_screen,
 }
 

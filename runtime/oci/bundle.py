@@ -5,10 +5,9 @@ Read and checked whole before anything is made, so that a wrong file leaves noth
 than ignored, where ignoring it would leave a container less confined than its author thinks.
 """
 
-import json
 import os
 
-from runtime.oci import namespaces, schema
+from runtime.oci import namespaces, plain_json, schema
 from runtime.oci.errors import ConfigError, OCIError
 
 TYPE_CHECKING = False
@@ -21,7 +20,7 @@ def load(directory: str) -> "dict[str, Any]":
     path = os.path.join(directory, "config.json")
     try:
         with open(path, "rb") as file:
-            config = json.load(file)
+            config = plain_json.loads(file.read())
     except FileNotFoundError:
         raise OCIError(f"JSON specification file {path} not found") from None
     except (ValueError, RecursionError) as error:
@@ -53,7 +52,7 @@ def load_process(path: str) -> "dict[str, Any]":
     """Read the process object that `exec --process FILE` is given."""
     try:
         with open(path, "rb") as file:
-            process = json.load(file)
+            process = plain_json.loads(file.read())
     except ValueError as error:
         raise OCIError(f"{path}: not valid JSON: {error}") from None
     schema.check(process, schema.PROCESS, "process")

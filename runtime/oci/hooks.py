@@ -13,17 +13,18 @@ warnings, for there is nothing left to stop. docker's network setup depends on p
 from the State and moves a veth into that process's network namespace.
 """
 
-import json
 import os
 import select
-import signal
 
-from runtime.oci import processes
+from runtime.oci import plain_json, processes
 from runtime.oci.errors import OCIError, reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from typing import Any
+else:
+    import _signal as signal  # signal.py wraps it in enums, whose module costs 5 ms
 
 
 def run(name: str, config: "dict[str, Any]", state: "dict[str, Any]") -> None:
@@ -31,7 +32,7 @@ def run(name: str, config: "dict[str, Any]", state: "dict[str, Any]") -> None:
     hooks = config.get("hooks", {}).get(name, [])
     if not hooks:
         return
-    content = json.dumps(state).encode()
+    content = plain_json.dumps(state).encode()
     for index, hook in enumerate(hooks):
         _run_one(hook, content, f"{name} hook #{index}")
 

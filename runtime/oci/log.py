@@ -11,6 +11,8 @@ import os
 import sys
 import time
 
+from runtime.oci import plain_json
+
 
 class Log:
     """Where the messages of one command go."""
@@ -48,9 +50,7 @@ class Log:
     def _line(self, level: str, message: str) -> str:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         if self.format == "json":
-            import json
-
-            return json.dumps({"level": level, "msg": message, "time": stamp}) + "\n"
+            return plain_json.dumps({"level": level, "msg": message, "time": stamp}) + "\n"
         quoted = message.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
         return f'time="{stamp}" level={level} msg="{quoted}"\n'
 

@@ -12,7 +12,6 @@ Everything that Python needs is imported by now: after pivot_root there is no st
 """
 
 import os
-import signal
 
 from runtime.oci import capabilities, executable, lsm
 from runtime.oci import syscalls as sc
@@ -20,8 +19,11 @@ from runtime.oci.errors import OCIError, reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable
     from typing import Any
+else:
+    import _signal as signal  # signal.py wraps it in enums, whose module costs 5 ms
 
 EXEC_FORMAT_FAILED = 255
 

@@ -13,10 +13,10 @@ process can die at any moment without telling anyone:
 Written to a temporary name and renamed, so that a reader sees the old file or the new, never half of one.
 """
 
-import json
 import os
 import time
 
+from runtime.oci import plain_json
 from runtime.oci.errors import ContainerNotFoundError, OCIError
 
 TYPE_CHECKING = False
@@ -73,7 +73,7 @@ class Container:
     def config(self) -> "dict[str, Any]":
         """The configuration as it was when the container was created, whatever the bundle says today."""
         with open(os.path.join(self.directory, CONFIG_FILE), "rb") as file:
-            loaded: dict[str, Any] = json.load(file)
+            loaded: dict[str, Any] = plain_json.loads(file.read())
         return loaded
 
     def save(self) -> None:
@@ -145,7 +145,7 @@ def load(root: str, container_id: str) -> Container:
     path = os.path.join(container.directory, STATE_FILE)
     try:
         with open(path, "rb") as file:
-            saved = json.load(file)
+            saved = plain_json.loads(file.read())
     except (FileNotFoundError, NotADirectoryError):
         raise ContainerNotFoundError(container_id) from None
     except ValueError as error:
@@ -176,7 +176,7 @@ def write_atomically(path: str, content: object) -> None:
     temporary = f"{path}.{os.getpid()}"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with open(fd, "w", encoding="utf-8") as file:
-        json.dump(content, file)
+        file.write(plain_json.dumps(content))
     os.rename(temporary, path)
 
 
