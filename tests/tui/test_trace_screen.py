@@ -316,18 +316,33 @@ async def test_small_terminal_shows_one_pane_and_keeps_the_story_in_sight(
         assert screen.conversation.size.width > size[0] - 6
 
 
-async def test_too_small_terminal_says_so_and_recovers(opened: Opener) -> None:
-    """At 40x10 a sentence with both sizes; after a resize everything is back."""
+async def test_too_small_terminal_shows_the_stage_and_a_sentence_and_recovers(opened: Opener) -> None:
+    """At 40x10: where we are, both sizes in a sentence, and nothing else; after a resize everything is back."""
     async with opened(size=(40, 10)) as (pilot, screen):
-        small = " ".join("".join(drawn(screen)).split())
+        await press(pilot, "space")
+        small = drawn(screen)
         await pilot.resize_terminal(160, 45)
         await pilot.pause()
         large = "\n".join(drawn(screen))
 
-        assert "this terminal is 40x10" in small
-        assert "60x15" in small
-        assert "Stage 1 of 15" in large
+        assert "REPLAY" in small[0]
+        assert small[1].startswith(" Stage 2 of 15  client: The client")
+        assert small[2].startswith(" next   daemon:")
+        assert "This terminal is 40x10: the panes need at least 60x15. Make it larger" in " ".join(
+            " ".join(small[3:9]).split()
+        )
+        assert small[9].startswith(" Space next stage")
+        assert not screen.show_vertical_scrollbar
+        assert "Stage 2 of 15" in large
         assert "4 system calls" in large
+
+
+async def test_tiny_terminal_shows_the_sentence_alone(opened: Opener) -> None:
+    """At 30x6 there is room for nothing else."""
+    async with opened(size=(30, 6)) as (_, screen):
+        text = " ".join(" ".join(drawn(screen)).split())
+
+        assert text == "This terminal is 30x6: the panes need at least 60x15. Make it larger; q quits."
 
 
 async def test_truncated_recording_opens_and_says_so(opened: Opener, tmp_path: Path) -> None:

@@ -34,7 +34,9 @@ from tracer.tui.widgets.title_bar import TitleBar
 WIDE = (110, 34)
 """From this size on all panes are shown at once."""
 LEAST = (60, 15)
-"""Below this nothing useful fits."""
+"""Below this no pane fits: the stage and a sentence are shown."""
+TINY = (36, 8)
+"""Below this there is room for the sentence only."""
 PANES = {1: "conversation", 2: "events", 3: "processes", 4: "calls", 6: "terminal"}
 
 
@@ -77,9 +79,9 @@ class TracePanes(Screen[None]):
             with Vertical(id="right", classes="column"):
                 yield self.calls
                 yield self.terminal
+        yield Static(id="too-small")
         yield self.search_bar
         yield self.key_bar
-        yield Static(id="too-small")
 
     def on_mount(self) -> None:
         self.search_bar.display = False
@@ -197,12 +199,13 @@ class TracePanes(Screen[None]):
         wide = width >= WIDE[0] and height >= WIDE[1]
         small = width < LEAST[0] or height < LEAST[1]
         self.set_class(small, "-too-small")
+        self.set_class(width < TINY[0] or height < TINY[1], "-tiny")
         self.set_class(not wide or self._zoomed, "-single")
         self.set_class(not wide, "-narrow")
         if small:
             self.query_one("#too-small", Static).update(
-                f"this terminal is {width}x{height}; glassbottom needs at least {LEAST[0]}x{LEAST[1]}. "
-                "Make it larger, or press q to leave."
+                f"This terminal is {width}x{height}: the panes need at least {LEAST[0]}x{LEAST[1]}.\n"
+                "Make it larger; q quits."
             )
 
     def on_key(self, event: Key) -> None:

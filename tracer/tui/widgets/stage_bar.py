@@ -48,16 +48,15 @@ class StageBar(Widget):
         if y == 0:
             stage = self.current()
             head = f" Stage {number} of {total} " if number else f" Before stage 1 of {total} "
-            length = max(8, min(40, width - 70))
+            length = min(40, width - 70) if width >= 78 else 0
             done = length * number // total if total else 0
             title = str(stage.get("title", "the stack is coming up"))
             layer = str(stage.get("layer", ""))
             pieces = [
                 Segment(head, ink.badge),
-                Segment(" "),
-                Segment("━" * done, ink.lit),
-                Segment("─" * (length - done), ink.dim),
-                Segment(f"  {layer}{': ' if layer else ''}", ink.layer(layer)),
+                Segment(f" {'━' * done}", ink.lit),
+                Segment(f"{'─' * (length - done)}  "[0 if length else 2 :], ink.dim),
+                Segment(f"{layer}{': ' if layer else ''}", ink.layer(layer)),
                 Segment(title, ink.strong),
             ]
             seat = self.view.seat_here()

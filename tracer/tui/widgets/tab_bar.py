@@ -10,7 +10,7 @@ NAMES = ("conversation", "events", "processes", "calls", "story", "terminal")
 
 
 class TabBar(Widget):
-    """One line of numbered names, the front one in brackets and lit."""
+    """One line of numbered names, the front one in brackets and lit; where they do not all fit, only its name."""
 
     def __init__(self, view: TraceView) -> None:
         super().__init__(id="tab-bar")
@@ -19,10 +19,11 @@ class TabBar(Widget):
 
     def render_line(self, y: int) -> Strip:
         ink = self.view.ink
+        every_name = sum(len(name) + 4 for name in NAMES) <= self.size.width
         pieces = []
         for number, name in enumerate(NAMES, start=1):
-            front = number == self.front
-            pieces.append(
-                Segment(f"[{number} {name}]" if front else f" {number} {name} ", ink.badge if front else ink.dim)
-            )
+            if number == self.front:
+                pieces.append(Segment(f"[{number} {name}]", ink.badge))
+            else:
+                pieces.append(Segment(f" {number} {name} " if every_name else f" {number} ", ink.dim))
         return Strip(pieces).adjust_cell_length(self.size.width).apply_style(self.rich_style)

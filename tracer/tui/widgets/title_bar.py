@@ -43,6 +43,9 @@ class TitleBar(Widget):
             left = [Segment(" glassbottom ", ink.lit), Segment(f"  {command}", ink.strong)]
         else:
             left = [Segment(" " + command, ink.strong)]
-        strip = Strip(left).adjust_cell_length(max(0, room))
+        strip = Strip(left)
+        if strip.cell_length > room > 1:
+            strip = Strip([*strip.crop(0, room - 2), Segment("… ", ink.dim)])
+        strip = strip.adjust_cell_length(max(0, room))
         badge = ink.badge if state != " RUNNING " else ink.good
         return Strip([*strip, Segment(state, badge), Segment(" ")]).apply_style(self.rich_style)
