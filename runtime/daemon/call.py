@@ -115,9 +115,9 @@ def empty_reply(status: int = 204) -> web.Response:
     return web.Response(status=status, headers=COMMON_HEADERS)
 
 
-async def stream_reply(call: Call, content_type: str) -> web.StreamResponse:
+async def stream_reply(call: Call, content_type: str, headers: dict[str, str] | None = None) -> web.StreamResponse:
     """Begin a body that comes in pieces; the headers leave at once, since the CLI waits for them before it goes on."""
-    reply = web.StreamResponse(headers={**COMMON_HEADERS, "Content-Type": content_type})
+    reply = web.StreamResponse(headers={**COMMON_HEADERS, "Content-Type": content_type, **(headers or {})})
     reply.enable_chunked_encoding()
     await reply.prepare(call.request)
     return reply

@@ -24,7 +24,7 @@ from runtime.daemon.json_types import check_types
 from runtime.daemon.mount_points import MountPoint
 from runtime.daemon.networks import Networks
 from runtime.daemon.options import DaemonOptions
-from runtime.daemon.rootfs_files import SnapshotMount
+from runtime.daemon.rootfs_files import SnapshotMount, layers_of
 from runtime.daemon.signals import parse_signal
 from runtime.daemon.spec import HostFacts, security_words
 from runtime.daemon.timestamps import rfc3339
@@ -154,7 +154,10 @@ class Creator:
             if error.status is Status.NOT_FOUND:
                 raise InvalidParameterError(f"image is not unpacked: {error.message}") from error
             raise
-        return [SnapshotMount(mount.type, mount.source, tuple(mount.options)) for mount in reply.mounts]
+        mounts = [SnapshotMount(mount.type, mount.source, tuple(mount.options)) for mount in reply.mounts]
+        # What programs look for to learn that they are in a container; nobody has the layer mounted yet.
+        os.close(os.open(f"{layers_of(mounts)[0]}/.dockerenv", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o755))
+        return mounts
 
     def _warnings(self, container: Container) -> list[str]:
         host = container.host_config

@@ -27,7 +27,7 @@ class RootfsFiles:
     """The files of a root that consists of layers, the upper one first."""
 
     def __init__(self, mounts: list[SnapshotMount]) -> None:
-        self._layers = _layers(mounts)
+        self._layers = layers_of(mounts)
 
     def read(self, path: str) -> bytes | None:
         """A file's content; None when it is not there or is no regular file."""
@@ -36,6 +36,18 @@ class RootfsFiles:
             return None
         with open(found, "rb") as file:
             return file.read()
+
+    def locate(self, path: str) -> str | None:
+        """Where the file of that name is kept, links not followed; None when there is none."""
+        return self._locate([part for part in path.split("/") if part])
+
+    def names(self, path: str) -> set[str]:
+        """What a directory holds, all layers together."""
+        found: set[str] = set()
+        for layer in self._layers:
+            if os.path.isdir(f"{layer}/{path}"):
+                found.update(os.listdir(f"{layer}/{path}"))
+        return {name for name in found if self.locate(f"{path}/{name}") is not None}
 
     def _resolve(self, path: str) -> str | None:
         waiting = [part for part in path.split("/") if part]
@@ -71,9 +83,9 @@ class RootfsFiles:
                     status = os.lstat(path)
                 except (FileNotFoundError, NotADirectoryError):
                     break
-                if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
+                if is_whiteout(status):
                     return None
-                hidden = hidden or (stat.S_ISDIR(status.st_mode) and _is_opaque(path))
+                hidden = hidden or (stat.S_ISDIR(status.st_mode) and is_opaque(path))
             else:
                 return path
             if hidden:
@@ -81,7 +93,8 @@ class RootfsFiles:
         return None
 
 
-def _layers(mounts: list[SnapshotMount]) -> list[str]:
+def layers_of(mounts: list[SnapshotMount]) -> list[str]:
+    """The directories of a root, the uppermost first."""
     if not mounts:
         return []
     mount = mounts[0]
@@ -92,7 +105,13 @@ def _layers(mounts: list[SnapshotMount]) -> list[str]:
     return upper + options.get("lowerdir", "").split(":")
 
 
-def _is_opaque(path: str) -> bool:
+def is_whiteout(status: os.stat_result) -> bool:
+    """Whether a file says that its name is deleted."""
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
+
+
+def is_opaque(path: str) -> bool:
+    """Whether a directory hides all that lies below it."""
     for name in _OPAQUE:
         try:
             if os.getxattr(path, name) == b"y":

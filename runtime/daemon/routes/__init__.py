@@ -3,6 +3,7 @@
 from runtime.daemon.engine import Engine
 from runtime.daemon.router import Route
 from runtime.daemon.routes import (
+    archives,
     containers,
     events,
     execs,
@@ -18,5 +19,5 @@ from runtime.daemon.routes import (
 
 def all_routes(engine: Engine) -> list[Route]:
     """Every route, the frequent ones first; what is refused by name comes last."""
-    subjects = (system, streams, lifecycle, containers, execs, events, images, networks, volumes, outside)
+    subjects = (system, streams, lifecycle, containers, archives, execs, events, images, networks, volumes, outside)
     return [route for subject in subjects for route in subject.routes(engine)]
