@@ -20,7 +20,9 @@ _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _MS_REC, _MS_SLAVE = 0x4000, 0x80000
 _PTRACE_SEIZE, _PTRACE_O_EXITKILL = 0x4206, 0x00100000
 _CAP_NET_ADMIN, _CAP_SYS_ADMIN = 12, 21
-_SMALLEST_SCREEN = (80, 24)
+ONE_PANE = (60, 15)
+ALL_PANES = (110, 34)
+"""The sizes from which the screen shows one pane at a time, and all of them; `tracer.tui` is too slow to be asked."""
 
 REAL_PARTS = (
     ("docker", ("--version",), "client"),
@@ -198,9 +200,13 @@ def check_terminal() -> Finding:
             "terminal", False, "output is not a terminal", "run and replay need one; record and report do not"
         )
     found = f"{size.columns}x{size.lines}"
-    if size.columns < _SMALLEST_SCREEN[0] or size.lines < _SMALLEST_SCREEN[1]:
-        return Finding("terminal", False, found, "panes are shown one at a time; 80x24 shows them side by side")
-    return Finding("terminal", True, found)
+    all_panes = f"from {ALL_PANES[0]}x{ALL_PANES[1]} all are shown at once"
+    if size.columns < ONE_PANE[0] or size.lines < ONE_PANE[1]:
+        least = f"{ONE_PANE[0]}x{ONE_PANE[1]}"
+        return Finding("terminal", False, found, f"no pane fits; from {least} one is shown at a time, {all_panes}")
+    if size.columns < ALL_PANES[0] or size.lines < ALL_PANES[1]:
+        return Finding("terminal", True, f"{found}, one pane at a time; {all_panes}")
+    return Finding("terminal", True, f"{found}, all panes at once")
 
 
 def check_real_part(program: str, arguments: tuple[str, ...], seat: str) -> Finding:

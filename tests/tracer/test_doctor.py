@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tracer import doctor
+from tracer.tui.screens import panes
 
 
 def test_doctor_every_refusal_says_what_would_help() -> None:
@@ -69,3 +70,19 @@ def test_doctor_where_ptrace_is_taken_says_so(require: Callable[..., None]) -> N
     assert ptrace["ok"] is False
     assert "tracing a child is refused" in ptrace["detail"]
     assert ptrace["help"]
+
+
+@pytest.mark.parametrize(
+    ("size", "ok", "says"),
+    [((59, 15), False, "no pane fits"), ((60, 15), True, "one pane at a time"), ((110, 34), True, "all panes at once")],
+)
+def test_doctor_tells_what_fits_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], ok: bool, says: str
+) -> None:
+    """The sizes are those that the screen itself goes by."""
+    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size(size))
+
+    finding = doctor.check_terminal()
+
+    assert (finding.ok, says in f"{finding.detail} {finding.help}") == (ok, True)
+    assert (panes.LEAST, panes.WIDE) == (doctor.ONE_PANE, doctor.ALL_PANES)
