@@ -6,8 +6,18 @@ The words of the errors are Go's (os/exec), as runc hands them on: the docker CL
 
 import os
 import stat
+import struct
 
 from runtime.oci.errors import OCIError, reason
+
+MAX_INTERPRETERS = 5
+"""The kernel gives up, with ELOOP, at the same depth (execve(2))."""
+PT_INTERP = 3
+ELF_HEADER_SIZE = 64
+PROGRAM_HEADER_SIZE = 56
+"""Of a 64-bit program; the kernel runs none with entries of another size, nor with more than the next line says."""
+MAX_PROGRAM_HEADERS_BYTES = 65536
+PATH_MAX = 4096
 
 
 def find(name: str, search_path: str) -> str:
@@ -50,32 +60,50 @@ class OwnExecutable:
         self.identity = (status.st_dev, status.st_ino)
 
     def refuse(self, path: str, depth: int = 0) -> None:
-        """Raise when executing path would run our own interpreter, directly or by `#!`."""
+        """Raise when executing path would run our own interpreter: directly, by `#!`, or as an ELF interpreter."""
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
             status = os.fstat(fd)
-            first_bytes = _first_bytes(f"/proc/self/fd/{fd}", path)
+            interpreter = _interpreter(f"/proc/self/fd/{fd}", path)
         finally:
             os.close(fd)
         if (status.st_dev, status.st_ino) == self.identity:
             raise OCIError(f'exec: "{path}": permission denied: it leads to the runtime itself')
-        if first_bytes.startswith(b"#!") and depth < 5:
-            words = first_bytes[2:].partition(b"\n")[0].split()
-            interpreter = os.fsdecode(words[0]) if words else ""
-            if os.path.exists(interpreter):
-                self.refuse(interpreter, depth + 1)
+        if os.path.exists(interpreter) and depth < MAX_INTERPRETERS:
+            self.refuse(interpreter, depth + 1)
 
 
-def _first_bytes(by_fd: str, path: str) -> bytes:
+def _interpreter(by_fd: str, path: str) -> str:
+    """The program that the kernel runs in a file's place or maps beside it; empty when there is none."""
     for name in (by_fd, path):  # a container without /proc has only the second
         try:
             fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             continue
         except OSError:
-            break  # executable but not readable: no `#!` line that the kernel could read on our behalf is hidden here
+            break  # executable but not readable: no interpreter that the kernel could read on our behalf is hidden here
         try:
-            return os.read(fd, 256)
+            first_bytes = os.pread(fd, 256, 0)
+            if first_bytes.startswith(b"#!"):
+                return os.fsdecode((first_bytes[2:].partition(b"\n")[0].split() or [b""])[0])
+            return os.fsdecode(_elf_interpreter(fd, first_bytes))
         finally:
             os.close(fd)
+    return ""
+
+
+def _elf_interpreter(fd: int, header: bytes) -> bytes:
+    """PT_INTERP of a 64-bit program (elf(5)): the kernel opens it while /proc/self/exe is still *our* file.
+
+    Offsets out of range are the kernel's to refuse; here they must only not be an error of ours.
+    """
+    if header[:5] != b"\x7fELF\x02" or len(header) < ELF_HEADER_SIZE:
+        return b""
+    (table,) = struct.unpack_from("=q", header, 32)
+    (count,) = struct.unpack_from("=H", header, 56)
+    entries = os.pread(fd, min(PROGRAM_HEADER_SIZE * count, MAX_PROGRAM_HEADERS_BYTES), max(table, 0))
+    for at in range(0, len(entries) - PROGRAM_HEADER_SIZE + 1, PROGRAM_HEADER_SIZE):
+        kind, _, begin, _, _, length = struct.unpack_from("=IIqqqq", entries, at)
+        if kind == PT_INTERP:
+            return os.pread(fd, max(0, min(length, PATH_MAX)), max(begin, 0)).partition(b"\0")[0]
     return b""

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import struct
 import subprocess
 from pathlib import Path
 
@@ -12,18 +13,45 @@ from tests.oci_bundle import Box, wait_for_exit
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("kind", ["link", "script"])
+def elf_with_interpreter(interpreter: bytes, table: int) -> bytes:
+    """The headers of a program whose only segment is PT_INTERP, with the table of segments at an offset (elf(5))."""
+    machine = {"x86_64": 62, "aarch64": 183}[os.uname().machine]
+    ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
+    header = ident + struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, 0x400000, table, 0, 0, 64, 56, 1, 0, 0, 0)
+    where = table + 56
+    segment = struct.pack("<IIQQQQQQ", 3, 4, where, 0, 0, len(interpreter) + 1, len(interpreter) + 1, 1)
+    return header.ljust(table, b"\0") + segment + interpreter + b"\0"
+
+
+@pytest.mark.parametrize("kind", ["link", "script", "ELF interpreter", "ELF interpreter far away"])
 def test_image_cannot_run_the_hosts_interpreter(box: Box, kind: str) -> None:
     """/proc/self/exe of the process that enters the container is the host's python (CVE-2019-5736)."""
     program = box.rootfs / "bin/self"
     if kind == "link":
         program.symlink_to("/proc/self/exe")
-    else:
+    elif kind == "script":
         program.write_text("#!/proc/self/exe\n")
+        program.chmod(0o755)
+    else:
+        program.write_bytes(elf_with_interpreter(b"/proc/self/exe", 64 if kind == "ELF interpreter" else 70_000))
         program.chmod(0o755)
 
     assert 1 == box.create("/bin/self", status=None).returncode
     assert "it leads to the runtime itself" in box.last_error()
+
+
+@pytest.mark.parametrize("content", [b"", b"\x7fELF\x02", b"\x7fELF\x02".ljust(64, b"\xff"), b"#!", b"#! \n"])
+def test_damaged_program_is_a_sentence(box: Box, content: bytes) -> None:
+    """Headers that point nowhere are the kernel's to refuse: exec format error, as with runc."""
+    (box.rootfs / "bin/odd").write_bytes(content)
+    (box.rootfs / "bin/odd").chmod(0o755)
+
+    box.run("/bin/odd", status=255)
+
+    # the kernel answers EACCES, not ENOEXEC, where the name after #! is empty
+    assert (box.directory / "err").read_text() in {
+        f"exec /bin/odd: /bin/odd: {words}\n" for words in ("exec format error", "permission denied")
+    }
 
 
 def test_waiting_init_hides_its_executable_from_the_container(box: Box) -> None:
