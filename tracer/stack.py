@@ -9,6 +9,7 @@ found again by name after its owner was killed. The plan is written to ``stack.j
     BASE/ID/containerd.sock  containerd's (and .ttrpc for its shims)
     BASE/ID/cr, cs           containerd's root and state
     BASE/ID/data, exec       the daemon's
+    BASE/ID/bin              a launcher of the runtime, where it needs one (hybrid_cgroups)
     BASE/ID/tmp              everybody's temporary files
 
 Paths are short because a unix socket's has 107 bytes at most (unix(7)). Who starts the programs is not decided here:
@@ -22,7 +23,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
-from tracer import procfs
+from tracer import hybrid_cgroups, procfs
 from tracer.commands import Program
 
 SOCKET_PATH_BYTES = 107
@@ -30,6 +31,7 @@ SOCKET_PATH_BYTES = 107
 
 STACK_FILE = "stack.json"
 PARTS = (
+    "bin",
     "cr",
     "cs",
     "s",
@@ -72,6 +74,8 @@ class StackPlan:
     shim: str = ""
     runtime: str = ""
     """The real part that sits in each seat, by name or path; empty for ours."""
+    launcher: str = ""
+    """The program that is called instead of the runtime, and calls it; empty where none is needed."""
 
     @property
     def docker_host(self) -> str:
@@ -96,7 +100,7 @@ class StackPlan:
         runtimes: tuple[str, ...] = ()
         if self.runtime:
             name = os.path.basename(self.runtime)
-            runtimes = ("--add-runtime", f"{name}={self.runtime}", "--default-runtime", name)
+            runtimes = ("--add-runtime", f"{name}={self.launcher or self.runtime}", "--default-runtime", name)
         if self.daemon:
             # Left to itself, dockerd makes docker0 and firewall rules in the host's network, and leaves them there.
             isolated = ("--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false")
@@ -197,6 +201,8 @@ def plan_stack(
     stack_id = os.urandom(4).hex()
     registry = f"{base}/{stack_id}"
     chosen = os.path.abspath(root) if root else registry
+    runtime = _find(runtime, "runtime")
+    launcher = f"{chosen}/bin/{os.path.basename(runtime)}" if hybrid_cgroups.refused_by(runtime) else ""
     plan = StackPlan(
         id=stack_id,
         registry=registry,
@@ -212,7 +218,8 @@ def plan_stack(
         daemon=_find(daemon, "daemon"),
         containerd=_find(containerd, "containerd"),
         shim=_shim_name(shim),
-        runtime=_find(runtime, "runtime"),
+        runtime=runtime,
+        launcher=launcher,
     )
     _check_sockets(plan)
     register(plan)
@@ -229,6 +236,9 @@ def register(plan: StackPlan) -> None:
         if plan.root != plan.registry:
             os.makedirs(plan.root, mode=0o711, exist_ok=True)
         os.mkdir(f"{plan.root}/tmp", 0o1777)
+        if plan.launcher:
+            os.mkdir(os.path.dirname(plan.launcher), 0o711)
+            hybrid_cgroups.write_launcher(plan.launcher, plan.runtime)
     except OSError as error:
         shutil.rmtree(plan.registry)
         raise StackError(f"cannot use {plan.root} as a stack's root: {error.strerror}") from error
