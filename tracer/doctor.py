@@ -9,12 +9,11 @@ import ctypes
 import os
 import platform
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tracer import procfs
+from tracer import procfs, seats
 
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _MS_REC, _MS_SLAVE = 0x4000, 0x80000
@@ -23,17 +22,6 @@ _CAP_NET_ADMIN, _CAP_SYS_ADMIN = 12, 21
 ONE_PANE = (60, 15)
 ALL_PANES = (110, 34)
 """The sizes from which the screen shows one pane at a time, and all of them; `tracer.tui` is too slow to be asked."""
-
-REAL_PARTS = (
-    ("docker", ("--version",), "client"),
-    ("dockerd", ("--version",), "daemon"),
-    ("containerd", ("--version",), "containerd"),
-    ("ctr", ("--version",), "client of containerd"),
-    ("containerd-shim-runc-v2", ("-v",), "shim"),
-    ("runc", ("--version",), "runtime"),
-    ("crun", ("--version",), "runtime"),
-    ("podman", ("--version",), "caller of the runtime"),
-)
 
 
 @dataclass(frozen=True)
@@ -62,7 +50,7 @@ def examine() -> list[Finding]:
     system = check_system()
     if not system.ok:
         return [system, check_terminal()]
-    parts = [check_real_part(*part) for part in REAL_PARTS]
+    parts = [check_real_part(part) for part in seats.PARTS]
     checks: tuple[Callable[[], Finding], ...] = (
         check_ptrace,
         check_privileges,
@@ -209,19 +197,14 @@ def check_terminal() -> Finding:
     return Finding("terminal", True, f"{found}, all panes at once")
 
 
-def check_real_part(program: str, arguments: tuple[str, ...], seat: str) -> Finding:
+def check_real_part(part: seats.RealPart) -> Finding:
     """Whether a real part is installed, and which seat it fits."""
-    path = shutil.which(program)
-    if path is None:
-        return Finding(program, False, "not installed", f"the {seat} can only be ours", "seat")
     try:
-        done = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding(program, False, f"{path} does not answer ({error})", "it cannot take its seat", "seat")
-    # docker: "Docker version 28.2.2, build ..."; the shim: "  Version:  1.6.20~ds1"; containerd: a URL and two versions
-    words = [word.strip(",") for word in done.stdout.split()]
-    version = next((word for word in words if word[0].isdigit() and "." in word), "version unknown")
-    return Finding(program, True, f"{version}, {path} (fits: {seat})", needed_for="seat")
+        version = seats.version_of(part)
+    except seats.NotUsableError as error:
+        return Finding(part.program, False, str(error), f"not to be had here: {seats.fits(part)}", "seat")
+    detail = f"{version}, {shutil.which(part.program)} (fits: {seats.fits(part)})"
+    return Finding(part.program, True, detail, needed_for="seat")
 
 
 def _seize_a_child() -> str | None:

@@ -11,20 +11,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tracer import seats
 from tracer.cli import CommandError
 
-SEATS = {
-    "--client": "docker",
-    "--daemon": "dockerd",
-    "--containerd": "containerd",
-    "--shim": "runc",
-    "--runtime": "runc, crun",
-}
-"""Options that put a real part in a seat, with an example each."""
+SEATS = seats.OPTIONS
+"""Options that put a real part in a seat."""
 
-SEATS_HELP = "\n".join(
-    f"  {name + ' NAME':<20} a real part for this seat: {example}" for name, example in SEATS.items()
-)
+SEATS_HELP = seats.options_help()
 
 
 @dataclass

@@ -5,10 +5,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tracer import doctor
+from tracer import doctor, seats
 from tracer.tui.screens import panes
 
 
@@ -39,6 +40,34 @@ def test_doctor_leaves_nothing_behind() -> None:
 
     assert not any(name.startswith("glassbottom-doctor") for name in os.listdir("/tmp"))
     assert len(os.listdir("/proc/self/fd")) == len(before[1])
+
+
+def test_doctor_lets_no_real_part_leave_anything_in_the_users_runtime_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """crun makes a folder in XDG_RUNTIME_DIR even when it only tells its version."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+    findings = [doctor.check_real_part(part) for part in seats.PARTS]
+
+    assert [finding.name for finding in findings] == [part.program for part in seats.PARTS]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_names_the_option_that_puts_a_part_in_its_seat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the part is there or not; a version is found where the program tells one."""
+    program = tmp_path / "containerd-shim-runc-v2"
+    program.write_text("#!/bin/sh\necho containerd-shim-runc-v2:\necho '  Version:  1.6.20~ds1'\n")
+    program.chmod(0o755)
+    (part,) = [part for part in seats.PARTS if part.seat == "--shim"]
+
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    found = doctor.check_real_part(part)
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    missing = doctor.check_real_part(part)
+
+    assert (found.ok, found.detail) == (True, f"1.6.20~ds1, {program} (fits: --shim runc)")
+    assert (missing.ok, missing.detail, missing.help) == (False, "not installed", "not to be had here: --shim runc")
 
 
 @pytest.mark.slow

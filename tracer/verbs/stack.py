@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 
-from tracer import cleanup, privileges
+from tracer import cleanup, privileges, seats
 from tracer.cli import CommandError
 from tracer.stack import StackError, StackPlan, plan_stack
 from tracer.stop_signals import StopSignals
@@ -31,8 +31,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("action", choices=["up"], help="the one thing a stack can be told")
     parser.add_argument("--socket", metavar="PATH", help="where the daemon listens (default: in the stack's root)")
     parser.add_argument("--root", metavar="DIR", help="folder for everything else (default: a fresh one)")
-    for seat, example in (("runtime", "runc"), ("shim", "runc"), ("containerd", "containerd"), ("daemon", "dockerd")):
-        parser.add_argument(f"--{seat}", default="", metavar="NAME", help=f"a real part for this seat: {example}")
+    for option, choices in seats.OPTIONS.items():
+        if option != "--client":  # whoever knocks at the daemon's socket is one
+            parser.add_argument(option, default="", metavar="NAME", help=f"the real {choices}")
     options = parser.parse_args(argv)
     cleanup.kill_abandoned()
     privileges.become_root_of_a_namespace()
