@@ -8,7 +8,7 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.tui.conftest import press
-from tests.tui.screen_text import focused
+from tests.tui.screen_text import drawn, focused
 from tracer.commands import Launch, Program
 from tracer.session.live import RETURNED, LiveSession
 from tracer.tui.app import GlassbottomApp
@@ -129,3 +129,25 @@ async def test_live_screen_tells_when_the_run_is_over(live: Live) -> None:
     assert screen.view.model.ended is not None
     assert screen.view.model.ended.exit_code == 3
     assert screen.title_bar.state() == "VIEWING THE PAST"
+
+
+async def test_live_screen_tells_why_the_stack_did_not_come_up(tmp_path: Path) -> None:
+    """The badge, the stage bar and the explanation say it; the exit code is docker's for a refusal."""
+    daemon = Program(("/bin/sh", "-c", "echo no memory left; exit 4"), (), "/", f"{tmp_path}/docker.sock", "daemon")
+    program = Program(("/bin/true",), (), "/")
+    session = LiveSession(
+        str(tmp_path / "live.jsonl"), Launch((daemon,), program, (STAGE,), "", {}, hold=True), terminal_size=(24, 80)
+    )
+    app = GlassbottomApp(session)
+    async with app.run_test(size=(160, 45)) as pilot:
+        await until(pilot, lambda: session.ended and app.model.ended is not None)
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        text = "\n".join(drawn(app.screen))
+        await app.run_action("leave")
+
+    assert " FAILED " in text
+    assert "the stack did not come up" in text
+    assert "daemon ended with exit code 4 before it was ready" in text
+    assert "daemon: no memory left" in text
+    assert app.return_value == 125

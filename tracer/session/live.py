@@ -28,6 +28,8 @@ from functools import cached_property
 
 from tracer.codec import encode_command
 from tracer.commands import ArmBreakpoint, Command, Interrupt, Launch, Quit, Resume, StepEvent, StepStage
+from tracer.events import RecordingEnded
+from tracer.session.last_words import last_words
 from tracer.session.recording import Recording
 from tracer.session.session import Cursor, SessionError
 
@@ -45,6 +47,7 @@ class LiveSession:
         """Start the engine and send it `launch`. `terminal_size` (rows, columns) asks for a terminal of its own."""
         self._path = recording_path
         self._closed = False
+        self._quit = False
         self._complaint = ""
         self._stops_answered = 0
         """How many stops had been seen when the last request to go on was sent: each stop is answered once."""
@@ -111,12 +114,22 @@ class LiveSession:
             return ""
         if "recording" in self.__dict__:
             recording = self.recording
-            if recording.complete or recording.indexed_bytes < recording.size_bytes:
-                return ""  # it ended as it should, or it is not known yet how
+            if recording.complete:
+                return self._why_nothing_ran
+            if recording.indexed_bytes < recording.size_bytes:
+                return ""  # it is not known yet how it ended
         status = self._engine.returncode
         how = signal.Signals(-status).name if status < 0 else f"status {status}"
         complaint = self._complaint.removeprefix("glassbottom engine: ")
         return complaint or f"the engine ended early ({how}), and with it everything that it traced"
+
+    @cached_property
+    def _why_nothing_ran(self) -> str:
+        """Why the story has no end of its own: the stack did not come up. Empty where it has, or was quit."""
+        ended = self.recording.event(len(self.recording) - 1)
+        if self._quit or not isinstance(ended, RecordingEnded) or ended.exit_code is not None:
+            return ""
+        return ended.reason + last_words(self._path)
 
     def refresh(self) -> int:
         """Answer the doorbell and index what was written; how many events came."""
@@ -190,6 +203,7 @@ class LiveSession:
 
     def quit(self) -> None:
         """Ask the engine to end everything, and wait for it."""
+        self._quit = self._quit or not self._closed
         self._send(Quit())
         deadline = time.monotonic() + QUIT_SECONDS
         while not self._closed and (left := deadline - time.monotonic()) > 0:

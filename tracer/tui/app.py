@@ -104,7 +104,7 @@ class GlassbottomApp(App[int]):
                     show_next = now + max(SHOWN_EVERY_SECONDS, DRAWING_SHARE * self._trace.cost_seconds)
         self._trace.title_bar.progress = ""
         if problem := self.session.failure or self.session.recording.damage:
-            self._trace.say(problem)
+            self._trace.say(problem.partition("\n")[0])
         self._read_to_here()
 
     async def _apply(self) -> AsyncIterator[float]:

@@ -56,6 +56,7 @@ def main(argv: list[str]) -> int:
 def _record(words: RunWords) -> int:
     from tracer.events import RecordingEnded
     from tracer.launch import prepare
+    from tracer.session.last_words import last_words
     from tracer.session.live import LiveSession
 
     with prepare(words, hold=False) as prepared:
@@ -78,7 +79,7 @@ def _record(words: RunWords) -> int:
         if not isinstance(ended, RecordingEnded):
             raise CommandError(session.failure or "the engine ended before the run did", 125)
         if ended.exit_code is None:
-            raise CommandError(f"{ended.reason}{_what_they_said(prepared.recording)}", 125)
+            raise CommandError(f"{ended.reason}{last_words(prepared.recording)}", 125)
         return ended.exit_code
 
 
@@ -93,20 +94,6 @@ def _last_event(path: str) -> object:
         return decode_event(last.decode("utf-8", "replace"))
     except RecordingError:
         return None
-
-
-def _what_they_said(recording: str) -> str:
-    """The last line that containerd and the daemon printed, each: it mostly says why they ended."""
-    said = ""
-    for label in ("containerd", "daemon"):
-        try:
-            with open(f"{recording}.{label}.log", encoding="utf-8", errors="replace") as file:
-                lines = [line.strip() for line in file if line.strip()]
-        except OSError:
-            continue  # it was not started
-        if lines:
-            said += f"\n  {label}: {lines[-1]}"
-    return said
 
 
 def _refuse_where_nothing_runs() -> None:

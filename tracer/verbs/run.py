@@ -65,7 +65,10 @@ def _run_live(words: RunWords) -> int:
         # Only now: importing the screen takes longer than starting the stack, and both happen at once this way.
         from tracer.tui.app import run_live
 
-        return run_live(session, stop)
+        exit_code = run_live(session, stop)
+        if session.failure:
+            raise CommandError(session.failure, 125)
+        return exit_code
 
 
 def _why_not_live() -> str:

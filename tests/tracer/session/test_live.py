@@ -4,6 +4,7 @@ import os
 import select
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,32 @@ def test_live_quit_leaves_no_process(start: Callable[[Launch], LiveSession]) -> 
     while session.recording.refresh():
         pass
     assert session.recording.complete
+
+
+@pytest.mark.slow
+def test_live_stack_that_does_not_come_up_says_why(start: Callable[[Launch], LiveSession], tmp_path: Path) -> None:
+    """A daemon that ends before it listens: how it ended, and the last thing that it said."""
+    shell = ("/bin/sh", "-c", "echo starting; echo no memory left; exit 4")
+    daemon = Program(shell, ("PATH=/usr/bin:/bin",), "/", f"{tmp_path}/docker.sock", "daemon")
+    session = start(replace(launch("/bin/true", hold=True), background=(daemon,)))
+
+    wait_until(session, lambda: session.ended)
+
+    assert session.failure == "daemon ended with exit code 4 before it was ready\n  daemon: no memory left"
+
+
+@pytest.mark.slow
+def test_live_quit_is_no_failure(start: Callable[[Launch], LiveSession], client: str) -> None:
+    """Whoever leaves in the middle need not be told why it ended."""
+    session = start(launch(client, "hello", hold=True))
+    wait_until(session, lambda: session.held)
+
+    session.quit()
+    while session.recording.refresh():
+        pass
+
+    assert session.recording.complete
+    assert session.failure == ""
 
 
 @pytest.mark.slow

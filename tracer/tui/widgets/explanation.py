@@ -20,7 +20,11 @@ class Explanation(Static):
         stage = view.model.stage_at(view.cursor)
         table = view.model.stage_table.get(stage.stage, {}) if stage else {}
         text = Text()
-        if not stage:
+        if view.session.failure:
+            text.append(f"The run has ended before its time: {view.session.failure}\n", ink.bad)
+        elif (ended := view.model.ended) is not None and view.cursor == view.model.applied - 1:
+            text.append(f"The run is over: {ended.reason}.\n", ink.lit)
+        if not stage and not view.model.ended:
             text.append(
                 "containerd and the daemon are started first, so that the story can begin with your command. "
                 "Their start-up is recorded too, and folded. Space goes to the first stage.",

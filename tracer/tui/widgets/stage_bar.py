@@ -50,7 +50,11 @@ class StageBar(Widget):
             head = f" Stage {number} of {total} " if number else f" Before stage 1 of {total} "
             length = min(40, width - 70) if width >= 78 else 0
             done = length * number // total if total else 0
-            title = str(stage.get("title", "the stack is coming up"))
+            title = str(
+                stage.get(
+                    "title", "the stack is coming up" if not self.view.model.ended else "the stack did not come up"
+                )
+            )
             layer = str(stage.get("layer", ""))
             pieces = [
                 Segment(head, ink.badge),

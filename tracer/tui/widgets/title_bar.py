@@ -22,7 +22,7 @@ class TitleBar(Widget):
         if self.progress:
             return self.progress
         if session.failure:
-            return "THE ENGINE IS GONE"
+            return "FAILED"
         if session.recording.damage:
             return "DAMAGED RECORDING"
         if not session.is_live:

@@ -1,0 +1,20 @@
+"""What the programs of a stack said last: it mostly says why they ended."""
+
+BACKGROUND = ("containerd", "daemon")
+
+
+def last_words(recording: str) -> str:
+    """The last line that containerd and the daemon printed, each on a line of its own; empty where they said nothing.
+
+    The engine keeps what they print beside the recording (`tracer/engine/story.py`).
+    """
+    said = ""
+    for label in BACKGROUND:
+        try:
+            with open(f"{recording}.{label}.log", encoding="utf-8", errors="replace") as file:
+                lines = [line.strip() for line in file if line.strip()]
+        except OSError:
+            continue  # it was not started
+        if lines:
+            said += f"\n  {label}: {lines[-1]}"
+    return said
