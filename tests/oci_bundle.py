@@ -2,6 +2,7 @@
 
 import copy
 import ctypes
+import fnmatch
 import json
 import os
 import select
@@ -51,6 +52,12 @@ CONFIG: dict[str, Any] = {
 
 CGROUP_PARENT = f"glassbottom-test-{os.getpid()}"
 """A parent of this worker's own: one that all shared would be removed by one while another makes a group in it."""
+
+
+def cgroups_named(pattern: str) -> list[str]:
+    """Every control group whose own name matches (fnmatch), in all trees; others may come and go meanwhile."""
+    folders = (folder for folder, _, _ in os.walk("/sys/fs/cgroup"))  # Path.glob raises when one is gone
+    return [folder for folder in folders if fnmatch.fnmatch(os.path.basename(folder), pattern)]
 
 
 def become_subreaper() -> None:
@@ -185,12 +192,12 @@ class Box:
         self.call("delete", "--force", self.id)
         state_root = self.directory / "state"
         assert [] == (list(state_root.iterdir()) if state_root.exists() else [])
-        groups = list(Path("/sys/fs/cgroup").glob(f"**/{CGROUP_PARENT}/{self.id}"))
-        assert [] == groups
+        parents = cgroups_named(CGROUP_PARENT)
+        assert [] == [parent for parent in parents if os.path.isdir(f"{parent}/{self.id}")]
         mounts = Path("/proc/self/mounts").read_text()
         assert str(self.directory) not in mounts
-        for parent in Path("/sys/fs/cgroup").glob(f"**/{CGROUP_PARENT}"):
+        for parent in parents:
             try:
-                parent.rmdir()
+                os.rmdir(parent)
             except OSError:
                 pass  # this test's other container is in it

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.oci_bundle import Box, become_subreaper, wait_for_exit
+from tests.oci_bundle import Box, become_subreaper, cgroups_named, wait_for_exit
 
 # One worker: podman gives all containers of a host one cgroup parent, and what is left in it is looked at.
 pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow, pytest.mark.xdist_group("podman")]
@@ -58,9 +58,9 @@ def podman(request: pytest.FixtureRequest) -> Iterator[Podman]:
         if line.split()[1].startswith(str(tmp_path)):
             subprocess.run(["umount", "-l", line.split()[1]], check=True)
     shutil.rmtree(tmp_path)
-    assert [] == list(Path("/sys/fs/cgroup").glob("**/libpod_parent/libpod-*"))
-    for parent in Path("/sys/fs/cgroup").glob("**/libpod_parent"):
-        for group in (parent / "conmon", parent):
+    assert [] == cgroups_named("libpod-*")
+    for parent in cgroups_named("libpod_parent"):
+        for group in (Path(parent, "conmon"), Path(parent)):
             if group.is_dir():
                 group.rmdir()
 

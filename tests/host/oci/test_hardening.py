@@ -4,11 +4,10 @@ import os
 import signal
 import struct
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from tests.oci_bundle import Box, wait_for_exit
+from tests.oci_bundle import Box, cgroups_named, wait_for_exit
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -127,4 +126,4 @@ def test_create_that_is_killed_leaves_only_what_delete_force_removes(box: Box, h
     box.call("delete", "--force", box.id)
 
     assert "creating" == creating["status"]
-    assert [] == list(Path("/sys/fs/cgroup").glob(f"**/{box.id}"))
+    assert [] == cgroups_named(box.id)

@@ -20,8 +20,8 @@ def test_run_on_a_terminal_relays_it(box: Box) -> None:
     box.write_config("/bin/sh", "-c", "tty; stty size; read word; echo got $word; exit 4")
     pid, master = pty.fork()
     if pid == 0:
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 77, 0, 0))
         os.execv(box.argv[0], [*box.argv, "run", "--bundle", str(box.directory), box.id])
-    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 77, 0, 0))
     os.write(master, b"hello\n")
     printed = b""
     while True:
