@@ -14,7 +14,8 @@ async def top(pids: list[int], ps_args: str) -> tuple[list[str], list[list[str]]
     try:
         output = await run_program([ps, *ps_args.split()])
     except ProgramError as error:
-        raise ServerError(f"ps: {error}") from error
+        # The first line says why; a page of usage follows it.
+        raise ServerError(f"ps: {str(error).removeprefix(f'{ps}: ').splitlines()[0]}") from error
     lines = output.decode(errors="replace").splitlines()
     titles = lines[0].split() if lines else []
     if "PID" not in titles:

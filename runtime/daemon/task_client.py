@@ -140,6 +140,11 @@ class TaskClient:
         reply = await self._containerd.tasks.call("ListPids", tasks_pb2.ListPidsRequest(container_id=id))
         return [int(process.pid) for process in reply.processes]
 
+    async def metrics(self, id: str) -> AnyMessage | None:
+        """Tasks.Metrics of one container: a message of the cgroup version that the host has; None when it is gone."""
+        reply = await self._containerd.tasks.call("Metrics", tasks_pb2.MetricsRequest(filters=[f"id=={id}"]))
+        return reply.metrics[0].data if reply.metrics else None
+
     async def get(self, id: str, exec_id: str = "") -> Any | None:
         """Tasks.Get; None when there is no such task."""
         try:

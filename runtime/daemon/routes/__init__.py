@@ -11,6 +11,7 @@ from runtime.daemon.routes import (
     lifecycle,
     networks,
     outside,
+    stats,
     streams,
     system,
     volumes,
@@ -19,5 +20,18 @@ from runtime.daemon.routes import (
 
 def all_routes(engine: Engine) -> list[Route]:
     """Every route, the frequent ones first; what is refused by name comes last."""
-    subjects = (system, streams, lifecycle, containers, archives, execs, events, images, networks, volumes, outside)
+    subjects = (
+        system,
+        streams,
+        lifecycle,
+        containers,
+        archives,
+        stats,
+        execs,
+        events,
+        images,
+        networks,
+        volumes,
+        outside,
+    )
     return [route for subject in subjects for route in subject.routes(engine)]

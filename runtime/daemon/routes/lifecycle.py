@@ -9,7 +9,7 @@ from runtime.api.engine_api import WaitReply
 from runtime.daemon.call import Call, empty_reply, stream_reply
 from runtime.daemon.container import Container
 from runtime.daemon.engine import Engine
-from runtime.daemon.errors import ConflictError, InvalidParameterError
+from runtime.daemon.errors import ConflictError, InvalidParameterError, NotFoundError
 from runtime.daemon.router import Route
 from runtime.daemon.signals import parse_signal
 
@@ -37,7 +37,12 @@ class LifecycleRoutes:
         return empty_reply()
 
     async def kill(self, call: Call) -> web.StreamResponse:
-        await self._lifecycle.kill(self._container(call), parse_signal(call.text("signal") or "KILL"))
+        signal = parse_signal(call.text("signal") or "KILL")
+        try:
+            container = self._container(call)
+        except NotFoundError as error:
+            raise NotFoundError(f"Cannot kill container: {call.name}: {error.message}") from error
+        await self._lifecycle.kill(container, signal)
         return empty_reply()
 
     async def pause(self, call: Call) -> web.StreamResponse:

@@ -29,7 +29,6 @@ _REFUSED = (
     ("POST", "/auth", "logging in to a registry"),
     ("POST", "/containers/prune", "pruning containers"),
     ("POST", "/containers/{name}/update", "updating a container's limits"),
-    ("GET", "/containers/{name}/stats", "statistics of a container"),
     ("GET", "/containers/{name}/attach/ws", "attaching by WebSocket"),
     ("GET", "/containers/{name}/checkpoints", "checkpoints"),
     ("POST", "/containers/{name}/checkpoints", "checkpoints"),
