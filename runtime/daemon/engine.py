@@ -20,6 +20,10 @@ from runtime.daemon.create import Creator
 from runtime.daemon.errors import ApiError, NotFoundError, NotModified
 from runtime.daemon.events import EventLog
 from runtime.daemon.exec_sessions import ExecStore
+from runtime.daemon.image_content import Leases
+from runtime.daemon.image_install import Installer
+from runtime.daemon.image_names import ImageNames
+from runtime.daemon.image_removal import ImageRemoval
 from runtime.daemon.images import ImageStore
 from runtime.daemon.lifecycle import SIGKILL, Lifecycle
 from runtime.daemon.networks import Networks
@@ -59,7 +63,12 @@ class Engine:
         self.containerd = Containerd(options.containerd, options.namespace)
         self.events = EventLog()
         self.containers = ContainerStore(options.data_root)
-        self.images = ImageStore(self.containerd)
+        self.images = ImageStore(self.containerd, options.snapshotter)
+        self.image_names = ImageNames(self.containerd, self.images)
+        self.installer = Installer(self.containerd, options.snapshotter, Leases(self.containerd), self.image_names)
+        self.image_removal = ImageRemoval(
+            self.containerd, options.snapshotter, self.images, self.image_names, self.containers, self.events
+        )
         self.volumes = VolumeStore(options.data_root, self.events)
         self.networks = Networks(options, self.containers, self.events)
         tasks = self.tasks = TaskClient(self.containerd, options)
@@ -106,6 +115,7 @@ class Engine:
         await self.task_events.ask_after_all()
 
     async def _provide_default_image(self) -> None:
+        await self.installer.leases.drop_stale()
         try:
             await self.images.find(DEFAULT_IMAGE)
         except NotFoundError:
@@ -114,14 +124,14 @@ class Engine:
     async def _build_default_image(self) -> None:
         # Imported here: only the first start ever needs them.
         from runtime.daemon import hostbox
-        from runtime.daemon.image_import import import_image
+        from runtime.daemon.image_import import install_built
 
         try:
             built = await hostbox.build()
         except (hostbox.NoUserlandError, ProgramError) as error:
             log.warning("no default image: %s", error)
             return
-        await import_image(self.containerd, self.options.snapshotter, DEFAULT_IMAGE, built)
+        await install_built(self.installer, DEFAULT_IMAGE, built)
 
     async def shut_down(self, hurry: asyncio.Event) -> None:
         """Stop every container unless they are to live on; `hurry` is set by a second signal."""

@@ -12,10 +12,11 @@ import json
 import os
 import shutil
 
-from runtime.daemon.image_import import BuiltImage, digest_of
+from runtime.daemon.image_content import digest_of
+from runtime.daemon.image_import import BuiltImage
 from runtime.daemon.layer_tar import LayerTar
 from runtime.daemon.library_search import needed_files
-from runtime.daemon.references import go_architecture
+from runtime.daemon.platforms import go_architecture
 from runtime.daemon.spawn import run_program
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

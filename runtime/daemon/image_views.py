@@ -3,8 +3,8 @@
 from typing import Any
 
 from runtime.daemon.images import Image
-from runtime.daemon.references import familiar, split_tag
-from runtime.daemon.timestamps import rfc3339
+from runtime.daemon.references import familiar
+from runtime.daemon.timestamps import ZERO, from_rfc3339, rfc3339
 
 _EMPTY_CONFIG: dict[str, Any] = {
     "Hostname": "",
@@ -33,20 +33,21 @@ def tags(image: Image) -> list[str]:
 
 
 def digests(image: Image) -> list[str]:
-    """The names with the digest instead: `hostbox@sha256:...`."""
-    return list(dict.fromkeys(f"{split_tag(tag)[0]}@{image.target}" for tag in tags(image)))
+    """The names with a digest, which say where it was pulled from: `alpine@sha256:...`."""
+    return [familiar(name) for name in image.names if "@" in name]
 
 
 def list_item(image: Image) -> dict[str, Any]:
-    """One entry of GET /images/json."""
+    """One entry of GET /images/json. An image without a name is shown as <none>, which is how clients know it."""
+    dangling = not image.names
     return {
         "Containers": -1,
         "Created": image.created_ns // 10**9,
         "Id": image.id,
         "Labels": image.run_config.get("Labels"),
         "ParentId": "",
-        "RepoDigests": digests(image) or None,
-        "RepoTags": tags(image) or None,
+        "RepoDigests": ["<none>@<none>"] if dangling else digests(image) or None,
+        "RepoTags": ["<none>:<none>"] if dangling else tags(image) or None,
         "SharedSize": -1,
         "Size": image.size,
         "VirtualSize": image.size,
@@ -55,38 +56,41 @@ def list_item(image: Image) -> dict[str, Any]:
 
 def inspect(image: Image, snapshotter: str) -> dict[str, Any]:
     """GET /images/NAME/json."""
+    config = image.config
+    history = config.get("history") or [{}]
     return {
         "Id": image.id,
         "RepoTags": tags(image),
         "RepoDigests": digests(image),
         "Parent": "",
-        "Comment": "",
-        "Created": rfc3339(image.created_ns),
-        "Container": "",
-        "ContainerConfig": _EMPTY_CONFIG,
-        "DockerVersion": "",
-        "Author": image.config.get("author", ""),
+        "Comment": config.get("comment") or history[-1].get("comment", ""),
+        "Created": rfc3339(image.created_ns) if image.created_ns else ZERO,
+        "Container": config.get("container", ""),
+        "ContainerConfig": _EMPTY_CONFIG | (config.get("container_config") or {}),
+        "DockerVersion": config.get("docker_version", ""),
+        "Author": config.get("author", ""),
         "Config": _EMPTY_CONFIG | image.run_config,
-        "Architecture": image.config.get("architecture", ""),
-        "Os": image.config.get("os", ""),
+        "Architecture": config.get("architecture", ""),
+        **({"Variant": config["variant"]} if config.get("variant") else {}),
+        "Os": config.get("os", ""),
         "Size": image.size,
         "VirtualSize": image.size,
         "GraphDriver": {"Data": {}, "Name": snapshotter},
         "RootFS": {"Type": "layers", "Layers": image.diff_ids},
-        "Metadata": {"LastTagTime": "0001-01-01T00:00:00Z"},
+        "Metadata": {"LastTagTime": ZERO},
     }
 
 
 def history(image: Image) -> list[dict[str, Any]]:
     """GET /images/NAME/history: one entry a step, the last first; steps that made no layer have no size."""
-    sizes = [int(layer.get("size", 0)) for layer in image.layers]
+    sizes = list(image.sizes)
     entries = []
     for step in image.config.get("history") or []:
         size = 0 if step.get("empty_layer") or not sizes else sizes.pop(0)
         entries.append(
             {
                 "Comment": step.get("comment", ""),
-                "Created": image.created_ns // 10**9,
+                "Created": from_rfc3339(step.get("created") or ZERO) // 10**9,
                 "CreatedBy": step.get("created_by", ""),
                 "Id": "<missing>",
                 "Size": size,

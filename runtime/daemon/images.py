@@ -1,27 +1,29 @@
 """Images as the daemon reads them out of containerd (moby: daemon/containerd/image*.go).
 
 containerd keeps names (Images), blobs by digest (Content) and unpacked layers (Snapshots). An image is followed from
-its
-name to a manifest, from there to a config; both are immutable, so they are kept in memory by digest. What `docker`
-calls the image's ID is the digest of the config.
+its name to a manifest (through an index, if it is for several machines), from there to a config; all of these are
+immutable, so they are kept in memory by digest. What `docker` calls the image's ID is the digest of the config.
 """
 
 import hashlib
 import json
+import logging
 import re
 from dataclasses import dataclass
 from typing import Any
 
-from runtime.api.containerd import content_pb2, images_pb2
+from runtime.api.containerd import content_pb2, images_pb2, snapshots_pb2
+from runtime.daemon import platforms
 from runtime.daemon.containerd_client import Containerd, GRPCError, Status
-from runtime.daemon.errors import ConflictError, NotFoundError, ServerError
-from runtime.daemon.references import familiar, go_architecture, qualify, with_tag
+from runtime.daemon.errors import ApiError, NotFoundError, ServerError
+from runtime.daemon.image_content import read_blob
+from runtime.daemon.references import DANGLING, qualify, with_tag
 from runtime.daemon.timestamps import from_rfc3339
 
-INDEX_TYPES = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-)
+log = logging.getLogger("daemon")
+
+CHOSEN_LABEL = "containerd.io/gc.ref.content.m"
+"""On an index: which of its manifests was pulled or loaded."""
 
 
 @dataclass(frozen=True)
@@ -30,22 +32,33 @@ class Image:
 
     id: str
     """sha256: digest of the config."""
-    target: str
-    """Digest that the names point to."""
-    names: tuple[str, ...]
+    targets: dict[str, str]
+    """What each of its full names points to: the digest of a manifest or of an index."""
+    manifest: dict[str, Any]
+    manifest_digest: str
     config: dict[str, Any]
-    layers: tuple[dict[str, Any], ...]
-    """Descriptors of the layers, the lowest first."""
+    sizes: tuple[int, ...]
+    """Bytes on disk of each layer, the lowest first."""
+
+    @property
+    def names(self) -> list[str]:
+        """Its full names, without the one that stands for no name."""
+        return sorted(name for name in self.targets if not name.startswith(DANGLING))
+
+    @property
+    def layers(self) -> list[dict[str, Any]]:
+        """Descriptors of the layers, the lowest first."""
+        return list(self.manifest.get("layers") or [])
 
     @property
     def diff_ids(self) -> list[str]:
         """Digests of the uncompressed layers."""
-        return list(self.config.get("rootfs", {}).get("diff_ids", []))
+        return list(self.config.get("rootfs", {}).get("diff_ids") or [])
 
     @property
     def chain_id(self) -> str:
-        """The name of the snapshot of all layers."""
-        return chain_ids(self.diff_ids)[-1]
+        """The name of the snapshot of all layers; empty for an image without any."""
+        return (chain_ids(self.diff_ids) or [""])[-1]
 
     @property
     def run_config(self) -> dict[str, Any]:
@@ -54,8 +67,8 @@ class Image:
 
     @property
     def size(self) -> int:
-        """Bytes in all layers as they are stored."""
-        return sum(int(layer.get("size", 0)) for layer in self.layers)
+        """Bytes of all layers on disk."""
+        return sum(self.sizes)
 
     @property
     def created_ns(self) -> int:
@@ -75,118 +88,97 @@ def chain_ids(diff_ids: list[str]) -> list[str]:
 class ImageStore:
     """Looks images up; everything is asked of containerd, nothing is invented."""
 
-    def __init__(self, containerd: Containerd) -> None:
+    def __init__(self, containerd: Containerd, snapshotter: str) -> None:
         self._containerd = containerd
+        self._snapshotter = snapshotter
         self._documents: dict[str, dict[str, Any]] = {}
+        self._sizes: dict[str, int] = {}
 
     async def find(self, name: str) -> Image:
         """The image of a name, a digest or an ID (or the beginning of one). 404 as dockerd words it."""
-        if not re.fullmatch(r"(sha256:)?[0-9a-f]{4,64}", name):
+        if not re.fullmatch(r"(sha256:)?[0-9a-f]{1,64}", name):
             return await self._find_named(name)
         try:
-            return await self._find_named(name)
+            if not name.startswith("sha256:"):
+                return await self._find_named(name)
         except NotFoundError:
-            prefix = name if name.startswith("sha256:") else f"sha256:{name}"
-            found = [image for image in await self.all() if image.id.startswith(prefix) or image.target == prefix]
-            if len(found) != 1:
-                raise
-            return found[0]
+            pass  # not a name, then: the beginning of an ID
+        prefix = name if name.startswith("sha256:") else f"sha256:{name}"
+        found = [image for image in await self.all() if image.id.startswith(prefix) or prefix in image.targets.values()]
+        if len(found) != 1:
+            raise NotFoundError(f"No such image: {with_tag(name) if prefix != name else name}")
+        return found[0]
 
     async def _find_named(self, name: str) -> Image:
+        """One call to containerd instead of all of them: this is part of every `docker run`."""
         try:
-            request = images_pb2.GetImageRequest(name=qualify(name))
-            reply = await self._containerd.images.call("Get", request)
+            reply = await self._containerd.images.call("Get", images_pb2.GetImageRequest(name=qualify(name)))
         except GRPCError as error:
             if error.status is Status.NOT_FOUND:
                 raise NotFoundError(f"No such image: {with_tag(name)}") from error
             raise
-        return await self._load(reply.image.target.digest, [reply.image.name])
+        return await self._load(reply.image.target.digest, {reply.image.name: reply.image.target.digest})
+
+    async def with_all_names(self, image: Image) -> Image:
+        """The same image, with the names that it was not found by, and its sizes."""
+        return next((one for one in await self.all() if one.id == image.id), image)
 
     async def all(self) -> list[Image]:
-        """Every image, newest first; names of the same content are one image."""
+        """Every image with all its names and sizes, newest first."""
         reply = await self._containerd.images.call("List", images_pb2.ListImagesRequest())
-        names: dict[str, list[str]] = {}
+        images: dict[str, Image] = {}
         for record in reply.images:
-            names.setdefault(record.target.digest, []).append(record.name)
-        found = [await self._load(target, sorted(of_one)) for target, of_one in names.items()]
-        return sorted(found, key=lambda image: (image.created_ns, image.names), reverse=True)
+            try:
+                image = await self._load(record.target.digest, {record.name: record.target.digest})
+            except ApiError as error:
+                # Another client's (`ctr images pull --all-platforms`, half a copy): no reason to show none at all.
+                log.warning("image %s cannot be read: %s", record.name, error.message)
+                continue
+            known = images.setdefault(image.id, image)
+            known.targets.update(image.targets)
+        sized = [
+            Image(i.id, i.targets, i.manifest, i.manifest_digest, i.config, await self._sizes_of(i))
+            for i in images.values()
+        ]
+        return sorted(sized, key=lambda image: (image.created_ns, image.names), reverse=True)
 
-    async def names_of(self, image: Image) -> list[str]:
-        """All full names that point to the same content."""
-        reply = await self._containerd.images.call("List", images_pb2.ListImagesRequest())
-        return sorted(record.name for record in reply.images if record.target.digest == image.target)
-
-    async def tag(self, image: Image, name: str) -> str:
-        """Give an image one more name, taking it away from the image that had it."""
-        record = images_pb2.Image(name=qualify(name))
-        source = images_pb2.GetImageRequest(name=(await self.names_of(image))[0])
-        record.target.CopyFrom((await self._containerd.images.call("Get", source)).image.target)
+    async def _load(self, target: str, targets: dict[str, str]) -> Image:
         try:
-            await self._containerd.images.call("Create", images_pb2.CreateImageRequest(image=record))
+            manifest, digest = await self._document(target), target
+            if platforms.is_index(manifest):
+                digest = await self._chosen(target, manifest)
+                manifest = await self._document(digest)
+            config_digest = str(manifest["config"]["digest"])
+            config = await self._document(config_digest)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ServerError(f"{target} is not an image: {error}") from error
         except GRPCError as error:
-            if error.status is not Status.ALREADY_EXISTS:
+            if error.status is not Status.NOT_FOUND:
                 raise
-            await self._containerd.images.call("Update", images_pb2.UpdateImageRequest(image=record))
-        return record.name
+            raise NotFoundError(f"No such image: {target}: {error.message}") from error
+        return Image(config_digest, targets, manifest, digest, config, ())
 
-    async def remove(self, name: str, used_by: list[str], force: bool) -> list[dict[str, str]]:
-        """Take a name away, and the image itself when it was the last. `used_by` are the IDs of its containers."""
-        image = await self.find(name)
-        names = await self.names_of(image)
-        by_id = qualify(name) not in names if not name.startswith("sha256:") else True
-        going = names if by_id else [qualify(name)]
-        if by_id and len(names) > 1 and not force:
-            raise ConflictError(
-                f"conflict: unable to delete {image.id[7:19]} (must be forced) - image is referenced "
-                "in multiple repositories"
-            )
-        if used_by and len(going) == len(names) and not force:
-            user = used_by[0][:12]
-            if by_id:
-                raise ConflictError(
-                    f"conflict: unable to delete {image.id[7:19]} (must be forced) - image is being used by stopped "
-                    f"container {user}"
-                )
-            raise ConflictError(
-                f'conflict: unable to remove repository reference "{name}" (must force) - container {user} is using '
-                f"its referenced image {image.id[7:19]}"
-            )
-        removed = []
-        for going_name in going:
-            # Synchronously: containerd's collector has dropped blobs and snapshots by the time of the reply.
-            request = images_pb2.DeleteImageRequest(name=going_name, sync=True)
-            await self._containerd.images.call("Delete", request)
-            removed.append({"Untagged": familiar(going_name)})
-        if len(going) == len(names):
-            removed.append({"Deleted": image.id})
-        return removed
-
-    async def _load(self, target: str, names: list[str]) -> Image:
-        manifest = await self._document(target)
-        if manifest.get("mediaType") in INDEX_TYPES or "manifests" in manifest:
-            manifest = await self._document(_for_this_machine(manifest))
-        config_digest = str(manifest["config"]["digest"])
-        return Image(
-            config_digest, target, tuple(names), await self._document(config_digest), tuple(manifest.get("layers", []))
-        )
+    async def _chosen(self, digest: str, index: dict[str, Any]) -> str:
+        info = (await self._containerd.content.call("Info", content_pb2.InfoRequest(digest=digest))).info
+        return str(info.labels.get(CHOSEN_LABEL) or platforms.choose(index, platforms.this_machine())["digest"])
 
     async def _document(self, digest: str) -> dict[str, Any]:
         document = self._documents.get(digest)
         if document is None:
-            document = self._documents[digest] = json.loads(await self.read_blob(digest))
+            document = json.loads(await read_blob(self._containerd, digest))
+            if not isinstance(document, dict):
+                raise ValueError("want a JSON object")
+            self._documents[digest] = document
         return document
 
-    async def read_blob(self, digest: str) -> bytes:
-        """A whole blob out of the content store."""
-        data = bytearray()
-        async for piece in self._containerd.content.stream("Read", content_pb2.ReadContentRequest(digest=digest)):
-            data += piece.data
-        return bytes(data)
+    async def _sizes_of(self, image: Image) -> tuple[int, ...]:
+        return tuple([await self._size(chain_id) for chain_id in chain_ids(image.diff_ids)])
 
-
-def _for_this_machine(index: dict[str, Any]) -> str:
-    for entry in index.get("manifests", []):
-        platform = entry.get("platform") or {}
-        if platform.get("os", "linux") == "linux" and platform.get("architecture") == go_architecture():
-            return str(entry["digest"])
-    raise ServerError(f"image has no manifest for linux/{go_architecture()}")
+    async def _size(self, chain_id: str) -> int:
+        if chain_id not in self._sizes:
+            request = snapshots_pb2.UsageRequest(snapshotter=self._snapshotter, key=chain_id)
+            try:
+                self._sizes[chain_id] = (await self._containerd.snapshots.call("Usage", request)).size
+            except GRPCError:
+                return 0  # another client's, not unpacked
+        return self._sizes[chain_id]

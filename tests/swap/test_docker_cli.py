@@ -29,7 +29,7 @@ from typing import Any
 import pytest
 
 from runtime.daemon import hostbox
-from runtime.daemon.image_import import digest_of
+from runtime.daemon.image_content import digest_of
 
 pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow, pytest.mark.xdist_group("docker-cli")]
 

@@ -7,6 +7,7 @@ from runtime.daemon.routes import (
     containers,
     events,
     execs,
+    image_transfer,
     images,
     lifecycle,
     networks,

@@ -1,15 +1,16 @@
-"""Images: list, inspect, history, tag, remove (moby: api/server/router/image)."""
+"""Images: list, inspect, history, tag, remove (moby: api/server/router/image).
 
-import fnmatch
+What moves whole images is in `image_transfer.py`.
+"""
 
 from aiohttp import web
 
-from runtime.daemon import image_views
-from runtime.daemon.call import Call, empty_reply, json_reply
+from runtime.daemon import image_views, references
+from runtime.daemon.call import FALSE_WORDS, Call, empty_reply, json_reply
 from runtime.daemon.engine import Engine
 from runtime.daemon.errors import InvalidParameterError, NotFoundError
 from runtime.daemon.images import Image
-from runtime.daemon.references import familiar, split_tag
+from runtime.daemon.references import familiar
 from runtime.daemon.router import Route
 
 _FILTERS = ("reference", "dangling", "label", "since", "before")
@@ -32,6 +33,7 @@ class ImageRoutes:
             for name in filters.get(key, []):
                 edge = (await self._images.find(name)).created_ns
                 found = [image for image in found if (image.created_ns > edge) is newer and image.created_ns != edge]
+        found = _by_name(found, filters.get("reference", []))
         return json_reply([image_views.list_item(image) for image in found if _matches(image, filters)])
 
     async def inspect(self, call: Call) -> web.StreamResponse:
@@ -46,48 +48,51 @@ class ImageRoutes:
             image = await self._images.find(name)
         except NotFoundError as error:
             raise NotFoundError(f"no such image: {name}: {error.message}") from error
-        names = await self._images.names_of(image)
-        return Image(image.id, image.target, tuple(names), image.config, image.layers)
+        return await self._images.with_all_names(image)
 
     async def tag(self, call: Call) -> web.StreamResponse:
         image = await self._images.find(call.name)
         repository, tag = call.text("repo"), call.text("tag")
         if not repository:
             raise InvalidParameterError("repository name must have at least one component")
-        name = await self._images.tag(image, f"{repository}:{tag}" if tag else repository)
-        self._engine.events.publish("image", "tag", image.id, {"name": familiar(name)})
+        name = references.parse(f"{repository}:{tag}" if tag else repository)
+        if name.digest:
+            raise InvalidParameterError("refusing to create a tag with a digest reference")
+        await self._engine.image_names.give_again(image, str(name))
+        self._engine.events.publish("image", "tag", image.id, {"name": familiar(str(name))})
         return empty_reply(201)
 
     async def remove(self, call: Call) -> web.StreamResponse:
-        image = await self._images.find(call.name)
-        users = [container.id for container in self._engine.containers.all() if container.image_id == image.id]
-        removed = await self._images.remove(call.name, users, call.flag("force"))
-        for entry in removed:
-            ((what, name),) = entry.items()
-            action = "untag" if what == "Untagged" else "delete"
-            self._engine.events.publish("image", action, image.id, {"name": name})
-        return json_reply(removed)
+        return json_reply(await self._engine.image_removal.remove(call.name, call.flag("force")))
+
+
+def _by_name(images: list[Image], patterns: list[str]) -> list[Image]:
+    """Those that a pattern names, each with only the names that it matches."""
+    if not patterns:
+        return images
+    found = []
+    for image in images:
+        names = [name for name in image.names if any(references.matches(name, pattern) for pattern in patterns)]
+        if names:
+            targets = {name: image.targets[name] for name in names}
+            found.append(Image(image.id, targets, image.manifest, image.manifest_digest, image.config, image.sizes))
+    return found
 
 
 def _matches(image: Image, filters: dict[str, list[str]]) -> bool:
-    names = image_views.tags(image)
-    wanted = filters.get("reference", [])
-    if wanted and not any(_is_named(name, pattern) for name in names for pattern in wanted):
-        return False
     dangling = filters.get("dangling", [])
-    if dangling and (dangling[0].lower() in ("true", "1")) is bool(names):
-        return False
+    if dangling:
+        word = dangling[0].lower()
+        if word not in ("true", "1", *FALSE_WORDS[1:]):
+            raise InvalidParameterError(f"Invalid filter 'dangling=[{dangling[0]}]'")
+        if (word in ("true", "1")) is bool(image.names):
+            return False
     labels = image.run_config.get("Labels") or {}
     for label in filters.get("label", []):
         key, equals, value = label.partition("=")
         if key not in labels or (equals and labels[key] != value):
             return False
     return True
-
-
-def _is_named(name: str, pattern: str) -> bool:
-    plain = familiar(pattern)
-    return fnmatch.fnmatchcase(name, plain) or fnmatch.fnmatchcase(split_tag(name)[0], plain)
 
 
 def routes(engine: Engine) -> list[Route]:

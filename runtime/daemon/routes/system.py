@@ -7,11 +7,12 @@ import time
 
 from aiohttp import web
 
+from runtime.daemon import forwarding
 from runtime.daemon.call import API_VERSION, COMMON_HEADERS, MIN_API_VERSION, SERVER_VERSION, Call, json_reply
 from runtime.daemon.container_views import list_item
 from runtime.daemon.engine import Engine
 from runtime.daemon.image_views import list_item as image_item
-from runtime.daemon.references import go_architecture
+from runtime.daemon.platforms import go_architecture
 from runtime.daemon.router import Route
 from runtime.daemon.timestamps import rfc3339
 
@@ -89,7 +90,8 @@ class SystemRoutes:
                     "Log": ["json-file", "none"],
                 },
                 **dict.fromkeys(("MemoryLimit", "SwapLimit", "CpuCfsPeriod", "CpuCfsQuota", "CPUShares"), True),
-                **dict.fromkeys(("CPUSet", "PidsLimit", "IPv4Forwarding", "OomKillDisable"), True),
+                **dict.fromkeys(("CPUSet", "PidsLimit", "OomKillDisable"), True),
+                "IPv4Forwarding": forwarding.is_enabled(),
                 **dict.fromkeys(("KernelMemory", "KernelMemoryTCP", "BridgeNfIptables", "BridgeNfIp6tables"), False),
                 "Debug": False,
                 "NFd": len(os.listdir("/proc/self/fd")),

@@ -11,7 +11,8 @@ import pytest
 
 from runtime.daemon import hostbox, library_search
 from runtime.daemon.elf import read_elf
-from runtime.daemon.image_import import BuiltImage, digest_of
+from runtime.daemon.image_content import digest_of
+from runtime.daemon.image_import import BuiltImage
 
 
 def names(layer: bytes) -> set[str]:
