@@ -72,6 +72,29 @@ def test_record_refusals_are_dockers(runtime_dir: Path, words: tuple[str, ...], 
     assert (process.returncode, text in err) == (code, True), err
 
 
+def test_record_keeps_no_secret(runtime_dir: Path) -> None:
+    """Of an env file, of a short value, of the client's own environment; whatever the container does with them."""
+    secrets = {"FILE_SECRET": "filehunter-9911", "SHORT_TOKEN": "q9z", "ODD_PASSWORD": 'a"b\\c&d1', "SET_KEY": "x~7"}
+    options = runtime_dir / "run.env"
+    options.write_text("".join(f"{name}={secrets[name]}\n" for name in list(secrets)[:3]) + "PLAIN=visible\n")
+    script = 'env; echo "it is $FILE_SECRET."; while read line; do :; done < /proc/self/environ'
+
+    process = record(
+        runtime_dir, "--rm", "--network", "none", "--env-file", str(options), "-e", "SET_KEY=x~7", "hostbox",
+        "sh", "-c", script,
+    )  # fmt: skip
+    out, err = process.communicate()
+    options.unlink()
+    recording = (runtime_dir / "run.jsonl").read_text()
+
+    assert process.returncode == 0, err
+    assert [secret for secret in secrets.values() if secret not in out] == []
+    spelt = [*secrets.values(), *(json.dumps(secret)[1:-1] for secret in secrets.values())]
+    assert [secret for secret in spelt if secret in recording or json.dumps(secret)[1:-1] in recording] == []
+    assert all(f"{name}={'*' * len(secret)}" in recording for name, secret in list(secrets.items())[:2])
+    assert "PLAIN=visible" in recording
+
+
 def test_record_says_which_program_did_not_come_up(runtime_dir: Path) -> None:
     """`false` in the daemon's seat; the exit code is docker's for a refusal."""
     done = subprocess.run(

@@ -162,7 +162,8 @@ class Calls:
         if not watched:
             ptrace(PTRACE_SYSCALL, tid, 0, 0)
         if data:
-            data = self._redactor.mask_all(data)
+            stream = (task.process.pid, number, task.file.name) if plan.streams else None
+            data = self._redactor.mask_all(data, stream, result)
         files = task.files
         line = codec.encode_syscall_exited(now, tid, number, arguments, result, task.entered_ns, data, files)
         sequence = self._recorder.append(line)
@@ -189,9 +190,12 @@ class Calls:
         data: dict[str, bytes | None] = {}
         for read in plan.readers:
             read(data, task.process.memory, task.arguments, None, task.file)
-        data = self._redactor.mask_all(data)
         if plan.early:
+            data = {key: value and self._redactor.mask_argv(value) for key, value in data.items()}
             task.early = data
+        else:
+            stream = (task.process.pid, task.number, task.file.name) if plan.streams else None
+            data = self._redactor.mask_all(data, stream)
         event = SyscallEntered(task.entered_ns, task.tid, task.number, task.arguments, data, task.files)
         task.entry = self._recorder.write(event)
         if task.number in self._entry_numbers:

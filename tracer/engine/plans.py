@@ -31,11 +31,13 @@ _OPENING = """
 """
 """Calls whose result is a new descriptor."""
 
+_STREAMING = frozenset({"read1", "write1", "readv1", "writev1", "recvmsg1", "sendmsg1"})
+
 
 class Plan:
     """All that the engine knows of one call number before it is made."""
 
-    __slots__ = ("count", "early", "effect", "fds", "first_fd", "last", "name", "readers", "reports_entry")
+    __slots__ = ("count", "early", "effect", "fds", "first_fd", "last", "name", "readers", "reports_entry", "streams")
 
     def __init__(self, signature: SyscallSignature, effect: Effect | None) -> None:
         self.name = signature.name
@@ -49,6 +51,8 @@ class Plan:
         self.last = signature.name in _LAST
         """It never returns, so its entry is its only record."""
         self.reports_entry = self.early or self.last
+        self.streams = any(word in _STREAMING for word in notation(signature.name).split()) and self.name[0] != "p"
+        """Its buffer, argument 1, follows on the one before (pread and pwrite go anywhere)."""
         self.effect = effect
 
 
