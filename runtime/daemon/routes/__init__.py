@@ -31,6 +31,7 @@ def all_routes(engine: Engine) -> list[Route]:
         execs,
         events,
         images,
+        image_transfer,
         networks,
         volumes,
         outside,
