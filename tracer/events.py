@@ -19,6 +19,9 @@ from typing import Literal
 Scalar = str | int | bool | None
 """What a decoded field may hold: plain values, so that a recording needs no code to be read."""
 
+RESULT = -1
+"""In `files` of a call: not an argument, but the descriptor that it returned."""
+
 ForkKind = Literal["fork", "vfork", "clone", "thread", "launched", "attached"]
 """How a task came to be: the call that made it, or the engine that launched or attached it."""
 
@@ -85,11 +88,12 @@ class SyscallEntered:
     arguments: tuple[int, ...]
     data: Mapping[str, bytes | None] = field(default_factory=dict)
     """Memory read from the tracee, by argument: "1" is what argument 1 points to, "1.name" and "1.control" the
-    parts of a msghdr. Iovecs are gathered into one value. None: it could not be read. Shorter than the call's
-    own length: truncated. Argument numbers count from 0."""
+    parts of a msghdr. Iovecs are gathered into one value, their lengths are "1.iov". "1.files": what the descriptors
+    in an array or a control message refer to, NUL between them. "2.before": what stood there before the call.
+    None: it could not be read. Shorter than the call's own length: truncated. Argument numbers count from 0."""
     files: Mapping[int, str] = field(default_factory=dict)
-    """What each descriptor argument refers to, by argument number: as /proc/PID/fd prints it, and for unix
-    sockets `unix:[INODE->PEER,"PATH"]` with the peer and the path where they are known."""
+    """What each descriptor argument refers to, by argument number, and the result (`RESULT`): as /proc/PID/fd prints
+    it, and for unix sockets `unix:[INODE->PEER,"PATH"]` with the peer and the path where they are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,8 @@ class SignalDelivered:
     code: int
     """`si_code` of sigaction(2): SI_USER, CLD_EXITED, ..."""
     sender_pid: int
+    data: Mapping[str, bytes | None] = field(default_factory=dict)
+    """`siginfo`: the whole siginfo_t as the kernel gave it."""
 
 
 Direction = Literal["request", "response", "event", "data"]

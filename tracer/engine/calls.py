@@ -134,6 +134,10 @@ class Calls:
         task.number = number
         task.plan = plan
         task.entry = -1
+        if plan.before:
+            task.early = {}
+            for read in plan.before:
+                read(task.early, task.process.memory, arguments, None, task.file)
         if plan.reports_entry or number in self._entry_numbers:
             self._report_entry(task)
             self.gate.restart(tid)  # only now: execve would destroy what was to be read, and a stage may hold here
@@ -148,12 +152,15 @@ class Calls:
         data = _NO_DATA
         if task.early is not None:
             data, task.early = task.early, None
-        elif plan.readers:
-            data = {}
+        if plan.readers and not plan.early:
+            data = {**data}
             for read in plan.readers:
                 read(data, task.process.memory, task.arguments, result, task.file)
         if plan.effect is not None:
             self._effect(task, plan, result)
+        files = task.files
+        if plan.namer is not None and result >= 0:
+            files = plan.namer(self._fdtable, task.process, task.arguments, result, data, files)
         number = task.number
         arguments = task.arguments
         followed = number in self._exit_numbers
@@ -162,9 +169,7 @@ class Calls:
         if not watched:
             ptrace(PTRACE_SYSCALL, tid, 0, 0)
         if data:
-            stream = (task.process.pid, number, task.file.name) if plan.streams else None
-            data = self._redactor.mask_all(data, stream, result)
-        files = task.files
+            data = self._redactor.mask_all(data)
         line = codec.encode_syscall_exited(now, tid, number, arguments, result, task.entered_ns, data, files)
         sequence = self._recorder.append(line)
         self.last_tid = tid
@@ -190,12 +195,9 @@ class Calls:
         data: dict[str, bytes | None] = {}
         for read in plan.readers:
             read(data, task.process.memory, task.arguments, None, task.file)
+        data = self._redactor.mask_all(data)
         if plan.early:
-            data = {key: value and self._redactor.mask_argv(value) for key, value in data.items()}
             task.early = data
-        else:
-            stream = (task.process.pid, task.number, task.file.name) if plan.streams else None
-            data = self._redactor.mask_all(data, stream)
         event = SyscallEntered(task.entered_ns, task.tid, task.number, task.arguments, data, task.files)
         task.entry = self._recorder.write(event)
         if task.number in self._entry_numbers:

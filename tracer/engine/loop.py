@@ -29,6 +29,8 @@ from tracer.events import HoldReleased, SignalDelivered, StopReached
 
 _QUIET_S = 0.02
 """No stop for this long is silence: blocked calls are then shown as such, and the file is brought up to date."""
+_SIGINFO_BYTES = 48
+"""The rest of a siginfo_t is padding."""
 _IDLE, _SETTLING, _BUSY = range(3)
 
 
@@ -209,7 +211,10 @@ class Loop:
         code, sender = struct.unpack_from("<8xi4xi", information)
         # si_pid holds a sender only for signals sent by a process (SI_USER and below, SIGCHLD).
         has_sender = code <= 0 or number == signal.SIGCHLD
-        self._chronicle.record(SignalDelivered(self._chronicle.now(), tid, number, code, sender if has_sender else 0))
+        sender = sender if has_sender else 0
+        self._chronicle.record(
+            SignalDelivered(self._chronicle.now(), tid, number, code, sender, {"siginfo": information[:_SIGINFO_BYTES]})
+        )
         self.after_event(tid)
 
     def after_event(self, tid: int) -> None:

@@ -7,6 +7,7 @@ entry of a call: then only what the tracee gives to the kernel is read.
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from tracer.engine import names, readers
 from tracer.engine.capture import STRUCT_LIMIT, fd_arguments, notation
 from tracer.engine.memory import Memory
 from tracer.events import SyscallSignature
@@ -31,13 +32,13 @@ _OPENING = """
 """
 """Calls whose result is a new descriptor."""
 
-_STREAMING = frozenset({"read1", "write1", "readv1", "writev1", "recvmsg1", "sendmsg1"})
-
 
 class Plan:
     """All that the engine knows of one call number before it is made."""
 
-    __slots__ = ("count", "early", "effect", "fds", "first_fd", "last", "name", "readers", "reports_entry", "streams")
+    __slots__ = (
+        *("before", "count", "early", "effect", "fds", "first_fd", "last", "name", "namer", "readers", "reports_entry"),
+    )
 
     def __init__(self, signature: SyscallSignature, effect: Effect | None) -> None:
         self.name = signature.name
@@ -45,14 +46,17 @@ class Plan:
         self.fds = fd_arguments(signature.arguments)
         self.first_fd = self.fds[0] if len(self.fds) == 1 else -1
         """The only descriptor argument, which is the common case; -1 where there are none or several."""
-        self.readers = tuple(_reader(word) for word in notation(signature.name).split())
+        words = notation(signature.name).split()
+        self.readers = tuple(_reader(word) for word in words if not word.startswith("before"))
+        self.before = tuple(_reader(word) for word in words if word.startswith("before"))
+        """What is read before the call, because it will be overwritten."""
+        self.namer = names.namer(signature.name)
+        """Names the descriptors that the call hands out."""
         self.early = signature.name in _EARLY
         """Its input is gone when it returns, so it is captured at the entry."""
         self.last = signature.name in _LAST
         """It never returns, so its entry is its only record."""
         self.reports_entry = self.early or self.last
-        self.streams = any(word in _STREAMING for word in notation(signature.name).split()) and self.name[0] != "p"
-        """Its buffer, argument 1, follows on the one before (pread and pwrite go anywhere)."""
         self.effect = effect
 
 
@@ -215,6 +219,9 @@ def _message(rest: str, *, given: bool) -> Reader:
         taken = _given_size(file.write_limit, result, file)
         limit = taken if given else min(result or 0, file.read_limit)
         data[key] = memory.gather(iov, iov_count, limit)
+        data[f"{key}.iov"] = readers.vector_lengths(memory, iov, iov_count)
+        flags = int.from_bytes(head[48:52], "little")
+        data[f"{key}.header"] = b"%d %d %d %d %d" % (name, name_size, control, control_size, flags)
         if name and name_size:
             data[f"{key}.name"] = memory.read(name, min(name_size, 128))
         if control and control_size:
@@ -276,8 +283,8 @@ _OLD_IOCTLS = {
 
 
 def _prctl(data: Data, memory: Memory, a: "Arguments", result: int | None, file: "OpenFile") -> None:
-    """prctl(2): PR_SET_NAME has a string, PR_SET_SECCOMP with SECCOMP_MODE_FILTER a BPF program."""
-    if a[0] == 15:
+    """prctl(2): PR_SET_NAME and PR_GET_NAME have a string, PR_SET_SECCOMP with SECCOMP_MODE_FILTER a BPF program."""
+    if a[0] == 15 or (a[0] == 16 and result == 0):
         data["1"] = memory.string(a[1], 16)
     elif a[0] == 22 and a[1] == 2:
         _filter_program(data, memory, a[2], "2")
@@ -318,6 +325,12 @@ _KINDS: dict[str, Callable[[str], Reader]] = {
     "writev": _writev,
     "read": _read,
     "write": _write,
+    "iov": lambda rest: readers.vectors(int(rest), rest, int(rest) + 1),
+    "count": lambda rest: readers.pointer_count(int(rest), rest),
+    "dirents": lambda rest: readers.directory_entries(int(rest), rest),
+    "beforemsg": lambda rest: readers.earlier_name_size(int(rest), rest),
+    "beforesets": lambda rest: readers.descriptor_sets((1, 2, 3), ".before"),
+    "before": readers.earlier,
     "recvmsg": lambda rest: _message(rest, given=False),
     "sendmsg": lambda rest: _message(rest, given=True),
 }
@@ -327,4 +340,7 @@ _BY_COMMAND: dict[str, Reader] = {
     "seccomp": _seccomp,
     "fcntl": _fcntl,
     "fsconfig": _fsconfig,
+    "futex": readers.futex,
+    "keyctl": readers.keyctl,
+    "sets": readers.descriptor_sets((1, 2, 3), ""),
 }
