@@ -32,7 +32,6 @@ def all_routes(engine: Engine) -> list[Route]:
         events,
         images,
         image_transfer,
-        image_transfer,
         networks,
         volumes,
         outside,
