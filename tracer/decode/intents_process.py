@@ -5,9 +5,9 @@ namespaces(7), capabilities(7), seccomp(2), prctl(2), setrlimit(2), execve(2), u
 
 import struct
 
-from tracer.decode import flags
+from tracer.decode import flags, seccomp_filter
 from tracer.decode.call import Call, Intent
-from tracer.decode.structures import bpf_summary, socket_address
+from tracer.decode.structures import socket_address
 from tracer.events import Scalar
 
 _ALL_NAMESPACES = sum(flags.NAMESPACE_KINDS)
@@ -110,7 +110,7 @@ def _seccomp(call: Call) -> Intent | None:
 
 def _filter(call: Call) -> Intent:
     program = call.data.get("2.program") or b""
-    return Intent("SeccompInstalled", {"instructions": len(program) // 8, "summary": bpf_summary(program)})
+    return Intent("SeccompInstalled", {"instructions": len(program) // 8, "summary": seccomp_filter.summary(program)})
 
 
 def _user(call: Call) -> Intent:

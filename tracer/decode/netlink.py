@@ -112,6 +112,18 @@ class Netlink:
         return decoded, intent if error == 0 else None
 
 
+def type_name(kind: int, payload: bytes) -> str:
+    """A message's type by name, as far as type and payload tell whose it is."""
+    return _message(kind, payload)[0]
+
+
+def is_get(kind: int) -> bool:
+    """Whether a request of this type asks, and does not make: its flags mean other things then."""
+    if kind >> 8:
+        return _NFTABLES.get(kind & 0xFF, "").startswith("GET")
+    return kind & 3 == 2
+
+
 def _message(kind: int, payload: bytes) -> tuple[str, dict[str, Scalar]]:
     """A message's type and the attributes that are told."""
     fields: dict[str, Scalar] = {}

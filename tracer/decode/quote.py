@@ -36,6 +36,13 @@ def quote(data: bytes, whole: int | None = None, shown: int = SHOWN) -> str:
     return f'"{text}"...' if cut else f'"{text}"'
 
 
+def quote_hex(data: bytes, whole: int | None = None, shown: int = SHOWN) -> str:
+    r"""Bytes that are no text, each in hex: `"\xc1\x29"`."""
+    cut = len(data) > shown or (whole is not None and whole > len(data))
+    text = "".join(f"\\x{byte:02x}" for byte in data[:shown])
+    return f'"{text}"...' if cut else f'"{text}"'
+
+
 def quote_text(data: bytes) -> str:
     """A path or other string, without its NUL; never cut."""
     end = data.find(b"\0")

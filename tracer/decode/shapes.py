@@ -1,104 +1,185 @@
 """How each argument of the calls that matter is shown, one line a call and one word an argument.
 
 fd dirfd          a descriptor with its file; AT_FDCWD
-path text         a string; argv: several
+path text         a string; argv: several; late: one that the call wrote
 out in            a buffer that the call filled, or was given (with the length in the next argument)
 TABLE             bits of that table of `flags`; =TABLE one value of it
 mode              octal; omitted where the call makes no file
-num size hex ptr  plain numbers; `-` what the type says
+num size hex ptr  plain numbers; no: not looked at; `-` what the type says
 a structure       by the name of its function in `structures`; `>name` only once the call has succeeded
+label:word        that word, with a name before it, as strace writes the arguments of clone
 """
 
-from tracer.decode import flags, requests, shown, structures
+from collections.abc import Callable
+
+from tracer.decode import (
+    flags,
+    flags_requests,
+    requests,
+    shown,
+    shown_messages,
+    shown_process,
+    structures,
+    structures_files,
+)
 from tracer.decode.shown import Show
 
-__all__ = ["SHAPES", "shower"]
+__all__ = ["ORDER", "SHAPES", "shower"]
 
 SHAPES = {
     # files
-    "read": "fd out size", "pread64": "fd out size num", "readv": "fd out num", "write": "fd in size",
-    "pwrite64": "fd in size num", "writev": "fd in num", "open": "path open mode", "creat": "path mode",
-    "openat": "dirfd path open mode", "openat2": "dirfd path open_how size", "close": "fd",
-    "close_range": "num num CLOSE_RANGE", "lseek": "fd num =SEEK", "access": "path ACCESS",
-    "faccessat": "dirfd path ACCESS", "faccessat2": "dirfd path ACCESS AT_ACCESS", "stat": "path ptr",
-    "lstat": "path ptr",
-    "newfstatat": "dirfd path ptr AT", "statx": "dirfd path AT STATX ptr", "fstat": "fd ptr", "mkdir": "path mode",
-    "mkdirat": "dirfd path mode", "rmdir": "path", "unlink": "path", "unlinkat": "dirfd path AT",
-    "mknod": "path filemode device", "mknodat": "dirfd path filemode device", "symlink": "path path",
-    "symlinkat": "path dirfd path", "link": "path path", "linkat": "dirfd path dirfd path AT",
-    "rename": "path path", "renameat": "dirfd path dirfd path", "renameat2": "dirfd path dirfd path RENAME",
-    "readlink": "path out size", "readlinkat": "dirfd path out size",
-    "chdir": "path", "fchdir": "fd",
-    "getcwd": "path size", "chmod": "path mode", "fchmod": "fd mode", "fchmodat": "dirfd path mode",
-    "chown": "path num num", "fchown": "fd num num", "lchown": "path num num", "fchownat": "dirfd path num num AT",
-    "umask": "mode", "truncate": "path size", "ftruncate": "fd size", "flock": "fd FLOCK", "dup": "fd",
-    "dup2": "fd num", "dup3": "fd num open_more", "pipe": ">integers", "pipe2": ">integers open_more",
-    "fcntl": "fd =FCNTL fcntl", "ioctl": "fd =IOCTL ioctl", "getdents64": "fd ptr size",
-    "sendfile": "fd fd ptr size", "memfd_create": "path MEMFD", "fsync": "fd", "statfs": "path ptr",
-    "setxattr": "path text in size hex", "getxattr": "path text out size", "getrandom": "ptr size GETRANDOM",
+    "read": "fd out size", "pread64": "fd out size offset", "readv": "fd vector num",
+    "preadv": "fd vector num offset no",
+    "preadv2": "fd vector num offset no hex", "write": "fd in size", "pwrite64": "fd in size offset",
+    "writev": "fd vector num", "pwritev": "fd vector num offset no", "pwritev2": "fd vector num offset no hex",
+    "open": "path open mode", "creat": "path mode", "openat": "dirfd path open mode",
+    "openat2": "dirfd path open_how size", "close": "fd", "close_range": "short short CLOSE_RANGE",
+    "lseek": "fd offset =SEEK", "access": "path F_OK|ACCESS", "faccessat": "dirfd path F_OK|ACCESS",
+    "faccessat2": "dirfd path F_OK|ACCESS AT_ACCESS", "stat": "path stat", "lstat": "path stat",
+    "newfstatat": "dirfd path stat AT", "statx": "dirfd path statx_flags statx_mask >statx", "fstat": "fd stat",
+    "mkdir": "path mode", "mkdirat": "dirfd path mode", "rmdir": "path", "unlink": "path",
+    "unlinkat": "dirfd path AT_REMOVE", "mknod": "path filemode device", "mknodat": "dirfd path filemode device",
+    "symlink": "path path", "symlinkat": "path dirfd path", "link": "path path",
+    "linkat": "dirfd path dirfd path AT", "rename": "path path", "renameat": "dirfd path dirfd path",
+    "renameat2": "dirfd path dirfd path RENAME", "readlink": "path out size", "readlinkat": "dirfd path out size",
+    "chdir": "path", "fchdir": "fd", "getcwd": "late size", "chmod": "path mode", "fchmod": "fd mode",
+    "fchmodat": "dirfd path mode", "fchmodat2": "dirfd path mode AT", "chown": "path owner owner",
+    "fchown": "fd owner owner", "lchown": "path owner owner", "fchownat": "dirfd path owner owner AT", "umask": "mode",
+    "truncate": "path offset", "ftruncate": "fd offset", "flock": "fd FLOCK", "dup": "fd", "dup2": "fd fd",
+    "dup3": "fd fd open_more", "pipe": "descriptors", "pipe2": "descriptors open_more", "fcntl": "fd =FCNTL fcntl",
+    "ioctl": "fd =IOCTL ioctl", "getdents64": "fd entries size", "sendfile": "fd fd ptr size",
+    "copy_file_range": "fd ptr fd ptr size hex", "splice": "fd ptr fd ptr size SPLICE", "tee": "fd fd size SPLICE",
+    "memfd_create": "path MEMFD", "fsync": "fd", "fdatasync": "fd", "syncfs": "fd", "statfs": "path >statfs",
+    "fstatfs": "fd >statfs", "utimensat": "dirfd path time_stamps AT", "fallocate": "fd FALLOCATE offset offset",
+    "fadvise64": "fd offset size =FADVISE", "inotify_add_watch": "fd path INOTIFY_MASK", "inotify_rm_watch": "fd num",
+    "setxattr": "path text in size XATTR", "lsetxattr": "path text in size XATTR", "fsetxattr": "fd text in size XATTR",
+    "getxattr": "path text out size", "lgetxattr": "path text out size", "fgetxattr": "fd text out size",
+    "getrandom": "random size GETRANDOM", "quotactl": "hex path num ptr", "sync": "",
     # mounts and roots
-    "mount": "text text text MOUNT text", "umount2": "path UMOUNT", "pivot_root": "path path", "chroot": "path",
-    "fsopen": "text FSOPEN", "fsconfig": "fd =FSCONFIG text text num", "fsmount": "fd FSMOUNT MOUNT_ATTRIBUTES",
-    "open_tree": "dirfd path OPEN_TREE", "move_mount": "dirfd path dirfd path MOVE_MOUNT",
-    "mount_setattr": "dirfd path AT mount_attr size",
+    "mount": "text text mount_type MOUNT mount_data", "umount2": "path UMOUNT", "pivot_root": "path path",
+    "chroot": "path", "fsopen": "text FSOPEN", "fsconfig": "fd =FSCONFIG text text num",
+    "fsmount": "fd FSMOUNT MOUNT_ATTRIBUTES", "fspick": "dirfd path hex", "open_tree": "dirfd path OPEN_TREE",
+    "move_mount": "dirfd path dirfd path MOVE_MOUNT", "mount_setattr": "dirfd path AT mount_attr size",
     # processes, namespaces
-    "execve": "path argv envp", "execveat": "dirfd path argv envp AT", "clone": "clone ptr ptr ptr hex",
-    "clone3": "clone_args size", "unshare": "UNSHARE", "setns": "fd NAMESPACES", "exit": "num", "exit_group": "num",
-    "wait4": "num >wait_status WAIT ptr", "waitid": "=WAITID num ptr WAIT ptr", "kill": "num =SIGNALS",
-    "tgkill": "num num =SIGNALS", "pidfd_open": "num hex", "pidfd_send_signal": "fd =SIGNALS ptr hex",
-    "rt_sigaction": "=SIGNALS sigaction ptr size", "rt_sigprocmask": "=SIGPROCMASK signal_set ptr size",
-    "rt_sigsuspend": "signal_set size", "setpgid": "num num", "prctl": "=PRCTL prctl prctl prctl prctl",
-    "arch_prctl": "=ARCH_PRCTL hex", "sched_getaffinity": "num size ptr", "setsid": "", "getpid": "",
-    "set_tid_address": "ptr", "set_robust_list": "ptr size", "rseq": "ptr size hex hex",
+    "execve": "path argv envp", "execveat": "dirfd path argv envp AT",
+    "clone": "flags:clone child_stack:ptr parent_tid:clone_parent", "clone3": "clone3 size", "unshare": "UNSHARE",
+    "setns": "fd NAMESPACES", "exit": "num", "exit_group": "num", "wait4": "num wait_status WAIT usage",
+    "waitid": "=WAITID num siginfo WAIT usage", "kill": "num signal", "tkill": "num signal",
+    "tgkill": "num num signal", "pidfd_open": "num hex", "pidfd_send_signal": "fd signal siginfo hex",
+    "pidfd_getfd": "fd num hex", "rt_sigaction": "signal signal_action >signal_action size",
+    "rt_sigprocmask": "=SIGPROCMASK new_mask >signal_set size", "rt_sigsuspend": "signal_set size",
+    "rt_sigtimedwait": "signal_set siginfo timespec size", "sigaltstack": "signal_stack >signal_stack",
+    "setpgid": "num num", "getpgid": "num", "getsid": "num", "prctl": "=PRCTL prctl prctl prctl prctl",
+    "arch_prctl": "=ARCH_PRCTL hex", "sched_getaffinity": "num size cpus", "sched_setaffinity": "num size cpus",
+    "sched_getscheduler": "num", "sched_setscheduler": "num =SCHEDULERS integers", "getpriority": "=PRIORITIES num",
+    "setpriority": "=PRIORITIES num num", "setsid": "", "getpid": "", "set_tid_address": "ptr",
+    "set_robust_list": "ptr size", "rseq": "ptr hex short_hex hex", "personality": "short_hex",
     # identity, limits, confinement
-    "setuid": "num", "setgid": "num", "setreuid": "num num", "setregid": "num num", "setresuid": "num num num",
-    "setresgid": "num num num", "setgroups": "num integers", "getgroups": "num >integers",
-    "sethostname": "in size", "setdomainname": "in size", "capset": "capability_header capability_data",
-    "capget": "capability_header >capability_data", "seccomp": "=SECCOMP SECCOMP_FLAGS filter",
-    "prlimit64": "num =RLIMITS rlimit >rlimit", "setrlimit": "=RLIMITS rlimit", "getrlimit": "=RLIMITS >rlimit",
-    "bpf": "=BPF ptr size", "keyctl": "=KEYCTL hex hex hex hex",
+    "setuid": "owner", "setgid": "owner", "setreuid": "owner owner", "setregid": "owner owner",
+    "setresuid": "owner owner owner", "setresgid": "owner owner owner", "getresuid": ">integers >integers >integers",
+    "getresgid": ">integers >integers >integers", "setgroups": "num groups", "getgroups": "num >groups",
+    "setfsuid": "owner", "setfsgid": "owner", "sethostname": "in size", "setdomainname": "in size",
+    "capset": "capability_header capability_data", "capget": "capability_header >capability_data",
+    "seccomp": "=SECCOMP seccomp_flags seccomp", "prlimit64": "num =RLIMITS rlimit >rlimit",
+    "setrlimit": "=RLIMITS rlimit", "getrlimit": "=RLIMITS >rlimit", "getrusage": "=USAGE >usage",
+    "bpf": "=BPF bpf size", "keyctl": "=KEYCTL keyctl keyctl keyctl keyctl", "add_key": "text text in size keyring",
     # memory, time, waiting
-    "mmap": "ptr size PROTECTION MMAP mapped hex", "mprotect": "ptr size PROTECTION", "munmap": "ptr size",
-    "brk": "ptr", "madvise": "ptr size =MADVISE", "futex": "ptr futex num ptr ptr hex", "nanosleep": "timespec ptr",
-    "clock_nanosleep": "=CLOCKS hex timespec ptr", "clock_gettime": "=CLOCKS >timespec",
-    "epoll_create1": "EPOLL_CREATE", "epoll_ctl": "fd =EPOLL_OPERATIONS fd epoll_events",
-    "epoll_wait": "fd >epoll_events num num", "epoll_pwait": "fd >epoll_events num num signal_set size",
-    "poll": "poll_fds num num", "ppoll": "poll_fds num timespec ptr size", "eventfd2": "num EVENTFD",
-    "signalfd4": "num signal_set size SIGNALFD", "timerfd_create": "=CLOCKS TIMERFD", "inotify_init1": "INOTIFY",
+    "mmap": "ptr size PROT_NONE|PROTECTION MMAP mapped hex", "mprotect": "ptr size PROT_NONE|PROTECTION",
+    "munmap": "ptr size", "mremap": "ptr size size MREMAP ptr", "msync": "ptr size MSYNC", "brk": "ptr",
+    "mlock": "ptr size", "madvise": "ptr size =MADVISE", "uname": ">system_name",
+    "futex": "ptr futex futex_value futex_timeout futex_second futex_third", "nanosleep": "timespec ptr",
+    "clock_nanosleep": "=CLOCKS TIMER timespec ptr", "clock_gettime": "=CLOCKS >timespec",
+    "clock_getres": "=CLOCKS >timespec", "gettimeofday": ">timeval ptr",
+    "epoll_create": "num", "epoll_create1": "EPOLL_CREATE", "epoll_ctl": "fd =EPOLL_OPERATIONS fd epoll",
+    "epoll_wait": "fd epoll num num", "epoll_pwait": "fd epoll num num signal_set size",
+    "poll": "poll_fds short num", "ppoll": "poll_fds short timespec ptr size",
+    "select": "num fd_set fd_set fd_set timeval", "pselect6": "num fd_set fd_set fd_set timespec ptr",
+    "eventfd2": "num EVENTFD", "signalfd4": "num signal_set size SIGNALFD", "timerfd_create": "=CLOCKS TIMERFD",
+    "timerfd_settime": "fd TIMERFD_TIME timer >timer", "timerfd_gettime": "fd >timer",
+    "timer_settime": "num TIMER timer >timer", "timer_delete": "num",
+    "setitimer": "=INTERVAL_TIMERS interval_timer >interval_timer", "getitimer": "=INTERVAL_TIMERS >interval_timer",
+    "inotify_init1": "INOTIFY", "sched_yield": "", "pause": "", "rt_sigreturn": "",
     # sockets
-    "socket": "=ADDRESS_FAMILIES socktype protocol", "socketpair": "=ADDRESS_FAMILIES socktype protocol >integers",
-    "bind": "fd sockaddr num", "connect": "fd sockaddr num", "listen": "fd num", "accept": "fd >sockaddr ptr",
-    "accept4": "fd >sockaddr ptr SOCKET_FLAGS", "getsockname": "fd >sockaddr ptr", "getpeername": "fd >sockaddr ptr",
-    "sendto": "fd in size MESSAGES sockaddr num", "recvfrom": "fd out size MESSAGES >sockaddr ptr",
-    "sendmsg": "fd message MESSAGES", "recvmsg": "fd message MESSAGES", "shutdown": "fd =SHUTDOWN",
-    "setsockopt": "fd =SOCKET_LEVELS =SOCKET_OPTIONS in size",
-    "getsockopt": "fd =SOCKET_LEVELS =SOCKET_OPTIONS ptr ptr",
+    "socket": "=ADDRESS_FAMILIES socktype protocol", "socketpair": "=ADDRESS_FAMILIES socktype protocol descriptors",
+    "bind": "fd sockaddr num", "connect": "fd sockaddr num", "listen": "fd num", "accept": "fd address address_length",
+    "accept4": "fd address address_length SOCKET_FLAGS", "getsockname": "fd address address_length",
+    "getpeername": "fd address address_length", "sendto": "fd sent size MESSAGES sockaddr num",
+    "recvfrom": "fd received size MESSAGES address address_length", "sendmsg": "fd message MESSAGES",
+    "recvmsg": "fd message MESSAGES", "sendmmsg": "fd ptr short MESSAGES", "recvmmsg": "fd ptr short MESSAGES ptr",
+    "shutdown": "fd =SHUTDOWN",
+    "setsockopt": "fd =SOCKET_LEVELS option option_value size",
+    "getsockopt": "fd =SOCKET_LEVELS option option_value address_length",
 }  # fmt: skip
+
+_CLONE_BY_PLACE = {
+    "x86_64": "child_tidptr:clone_child tls:clone_tls",
+    "aarch64": "tls:clone_tls child_tidptr:clone_child",
+}
+"""CLONE_BACKWARDS of the kernel: aarch64 has the thread pointer before the child's number."""
+ORDER = {"clone": ("stack", "flags", "parent_tid", "tls", "child_tid")}
+"""Calls whose arguments strace writes in another order than they are passed."""
 
 
 _WORDS: dict[str, Show] = {
     "fd": shown.fd, "dirfd": shown.dirfd, "path": shown.path, "text": shown.path, "argv": shown.argv,
-    "envp": shown.environment, "out": shown.output, "in": shown.given, "open": shown.opening,
-    "open_more": shown.open_more, "mode": shown.mode, "filemode": shown.file_mode, "device": shown.device,
-    "num": shown.number, "size": shown.unsigned, "hex": shown.hexadecimal, "ptr": shown.pointer,
-    "clone": shown.clone_flags, "socktype": shown.socket_type, "protocol": shown.socket_protocol,
-    "message": shown.message_header, "sigaction": shown.signal_action, "filter": shown.bpf_filter,
-    "mapped": shown.mapped, "futex": shown.futex_operation, "poll_fds": shown.poll_fds,
+    "late": shown.late_path, "envp": shown.environment, "out": shown.output, "in": shown.given,
+    "random": shown.random_bytes, "entries": shown.entries, "open": shown.opening, "open_more": shown.open_more,
+    "mode": shown.mode, "filemode": shown.file_mode, "device": shown.device, "num": shown.number,
+    "short": shown.short, "offset": shown.whole_number, "size": shown.unsigned, "hex": shown.hexadecimal,
+    "short_hex": shown.short_hexadecimal, "owner": shown.owner, "ptr": shown.pointer, "no": shown.omitted,
+    "mount_type": shown.mount_type, "mount_data": shown.mount_data, "mapped": shown.mapped,
+    "descriptors": shown.descriptors, "stat": shown.stat, "statx_flags": shown.statx_flags,
+    "statx_mask": shown.statx_mask,
+    "clone": shown_process.clone_flags, "clone_parent": shown_process.clone_parent,
+    "clone_tls": shown_process.clone_tls, "clone_child": shown_process.clone_child,
+    "clone3": shown_process.clone3_arguments, "signal": shown_process.signal,
+    "new_mask": shown_process.new_mask, "wait_status": shown_process.wait_status, "usage": shown_process.usage,
+    "siginfo": shown_process.signal_information, "futex": shown_process.futex_operation,
+    "futex_value": shown_process.futex_value, "futex_timeout": shown_process.futex_timeout,
+    "futex_second": shown_process.futex_second, "futex_third": shown_process.futex_third,
+    "poll_fds": shown_process.poll_fds, "fd_set": shown_process.descriptor_set, "cpus": shown_process.cpu_set,
+    "epoll": shown_process.epoll_events,
+    "socktype": shown_messages.socket_type, "protocol": shown_messages.socket_protocol,
+    "sent": shown_messages.sent, "received": shown_messages.received, "address": shown_messages.received_address,
+    "address_length": shown_messages.address_length, "vector": shown_messages.vector,
+    "message": shown_messages.message_header, "option": shown_messages.option,
+    "option_value": shown_messages.option_value,
     "prctl": requests.prctl_argument, "fcntl": requests.fcntl_argument, "ioctl": requests.ioctl_argument,
+    "keyctl": requests.keyctl_argument, "keyring": requests.keyring, "bpf": requests.bpf_attribute,
+    "seccomp": requests.seccomp_argument, "seccomp_flags": requests.seccomp_flags,
 }  # fmt: skip
+
+
+def words(name: str, machine: str) -> list[str]:
+    """The words of a call's arguments on a machine; none for a call that is not listed."""
+    return (SHAPES.get(name, "") + (" " + _CLONE_BY_PLACE[machine] if name == "clone" else "")).split()
 
 
 def shower(word: str, kind: str, name: str) -> Show:
     """The function for a word; for no word the one that the type suggests."""
+    label, colon, rest = word.partition(":")
+    if colon:
+        return shown_process.labelled(label, shower(rest, kind, name))
     if word in ("", "-"):
         return _by_type(kind, name)
     if word in _WORDS:
         return _WORDS[word]
     if word.startswith("="):
-        return shown.value_of(getattr(flags, word[1:]))
-    if word.isupper():
-        return shown.bits_of(getattr(flags, word))
-    return shown.structure(getattr(structures, word.removeprefix(">")), late=word.startswith(">"))
+        return shown.value_of(_table(word[1:]))
+    zero, bar, table = word.rpartition("|")
+    if table.isupper():
+        return shown.bits_of(_table(table), zero if bar else "0")
+    return shown.structure(_structure(word.removeprefix(">")), late=word.startswith(">"))
+
+
+def _table(name: str) -> flags.Table:
+    found: flags.Table = getattr(flags, name, None) or getattr(flags_requests, name)
+    return found
+
+
+def _structure(name: str) -> Callable[[bytes], str]:
+    found: Callable[[bytes], str] = getattr(structures, name, None) or getattr(structures_files, name)
+    return found
 
 
 def _by_type(kind: str, name: str) -> Show:
@@ -114,22 +195,7 @@ def _by_type(kind: str, name: str) -> Show:
 
 
 _DESCRIPTORS = frozenset(
-    (
-        "fd",
-        "sockfd",
-        "fildes",
-        "oldfd",
-        "epfd",
-        "pidfd",
-        "fd_in",
-        "fd_out",
-        "in_fd",
-        "out_fd",
-        "dfd",
-        "dirfd",
-        "olddfd",
-        "newdfd",
-        "olddirfd",
-        "newdirfd",
-    )
+    """
+    fd sockfd fildes oldfd epfd pidfd fd_in fd_out in_fd out_fd dfd dirfd olddfd newdfd olddirfd newdirfd
+    """.split()
 )

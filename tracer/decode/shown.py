@@ -1,27 +1,51 @@
-"""One argument as text: the functions behind the words of `shapes`."""
+"""One argument as text: the functions behind the plain words of `shapes`."""
 
+import struct
 from collections.abc import Callable
 
-from tracer.decode import flags, structures
-from tracer.decode.quote import quote, quote_text
+from tracer.decode import flags, structures, structures_files
+from tracer.decode.quote import SHOWN, quote, quote_hex, quote_text
 from tracer.events import SyscallEntered, SyscallExited
 
 OMIT = ""
 """Instead of a text: this call does not use that argument."""
 
 _AT_FDCWD = 0xFFFFFF9C
+_TYPE_IS_IGNORED = 0x20 | 0x1000 | 0x2000 | 0x1E0000
+"""MS_REMOUNT, MS_BIND, MS_MOVE and the kinds of propagation."""
+_DATA_IS_IGNORED = 0x1000 | 0x2000 | 0x1E0000
 
 
 class Shown:
     """One call while it is being printed."""
 
-    __slots__ = ("event", "name", "result")
+    __slots__ = ("event", "is_arm", "limit", "name", "result")
 
-    def __init__(self, name: str, event: SyscallEntered | SyscallExited) -> None:
+    def __init__(
+        self, name: str, event: SyscallEntered | SyscallExited, limit: int = SHOWN, machine: str = "x86_64"
+    ) -> None:
         self.name = name
         self.event = event
         self.result = event.result if isinstance(event, SyscallExited) else None
         """None while the call has not returned."""
+        self.limit = limit
+        """Bytes of a buffer that are shown."""
+        self.is_arm = machine == "aarch64"
+        """Layouts and flags of aarch64, where they differ from those of x86_64."""
+
+    @property
+    def succeeded(self) -> bool:
+        """The call has returned, without an error."""
+        return self.result is not None and self.result >= 0
+
+    def memory(self, place: int, part: str = "") -> bytes | None:
+        """What was captured for an argument, or for a part of it."""
+        return self.event.data.get(f"{place}{part}")
+
+    def file_names(self, place: int) -> list[str]:
+        """What the descriptors in an array are."""
+        raw = self.memory(place, ".files")
+        return raw.decode("utf-8", "replace").split("\0") if raw else []
 
 
 Show = Callable[[Shown, int], str]
@@ -35,14 +59,37 @@ def number(shown: Shown, place: int) -> str:
     return str(value - (1 << 32) if value >> 31 else value)
 
 
+def whole_number(shown: Shown, place: int) -> str:
+    """A signed number of 64 bits: an offset."""
+    value = shown.event.arguments[place]
+    return str(value - (1 << 64) if value >> 63 else value)
+
+
 def unsigned(shown: Shown, place: int) -> str:
     """A number."""
     return str(shown.event.arguments[place])
 
 
+def short(shown: Shown, place: int) -> str:
+    """An unsigned number of 32 bits."""
+    return str(shown.event.arguments[place] & 0xFFFFFFFF)
+
+
+def owner(shown: Shown, place: int) -> str:
+    """A user's or group's number; -1 leaves it as it is."""
+    value = shown.event.arguments[place] & 0xFFFFFFFF
+    return "-1" if value == 0xFFFFFFFF else str(value)
+
+
 def hexadecimal(shown: Shown, place: int) -> str:
     """A number in hex."""
     value = shown.event.arguments[place]
+    return hex(value) if value else "0"
+
+
+def short_hexadecimal(shown: Shown, place: int) -> str:
+    """32 bits in hex."""
+    value = shown.event.arguments[place] & 0xFFFFFFFF
     return hex(value) if value else "0"
 
 
@@ -52,158 +99,137 @@ def pointer(shown: Shown, place: int) -> str:
     return hex(value) if value else "NULL"
 
 
+def omitted(shown: Shown, place: int) -> str:
+    """Not looked at by this call."""
+    return OMIT
+
+
 def fd(shown: Shown, place: int) -> str:
     """A descriptor with its file."""
-    file = shown.event.files.get(place)
-    text = number(shown, place)
-    return f"{text}<{file}>" if file else text
+    return number(shown, place) + file_name(shown.event.files.get(place, ""))
+
+
+def file_name(file: str) -> str:
+    """What a descriptor is, in angle brackets; nothing where that is not known."""
+    if not file:
+        return ""
+    return f"<{file[:-10]}>(deleted)" if file.endswith(" (deleted)") else f"<{file}>"
 
 
 def dirfd(shown: Shown, place: int) -> str:
-    """A directory descriptor; AT_FDCWD."""
+    """A directory descriptor, or AT_FDCWD with the working directory."""
     if shown.event.arguments[place] & 0xFFFFFFFF == _AT_FDCWD:
-        return "AT_FDCWD"
+        return "AT_FDCWD" + file_name(shown.event.files.get(place, ""))
     return fd(shown, place)
 
 
 def path(shown: Shown, place: int) -> str:
     """A string that was captured, else its address."""
-    data = shown.event.data.get(str(place))
+    data = shown.memory(place)
     return quote_text(data) if data is not None else pointer(shown, place)
+
+
+def late_path(shown: Shown, place: int) -> str:
+    """A string that the call wrote."""
+    data = shown.memory(place)
+    return quote_text(data) if data is not None and shown.succeeded else pointer(shown, place)
 
 
 def argv(shown: Shown, place: int) -> str:
     """The strings of an array."""
-    data = shown.event.data.get(str(place))
+    data = shown.memory(place)
     if data is None:
         return pointer(shown, place)
-    words = data.split(b"\0")
-    if words and not words[-1]:
-        words.pop()
-    texts = [quote(word) for word in words[:32]]
+    words = data.split(b"\0") if data else []
+    texts = [quote(word, None, shown.limit) for word in words[:32]]
     return "[" + ", ".join(texts) + (", ...]" if len(words) > 32 else "]")
 
 
 def environment(shown: Shown, place: int) -> str:
-    """The address of the environment: the executed event has the values."""
-    return pointer(shown, place)
+    """The environment's address and how many variables it has; the executed event has their values."""
+    count = shown.memory(place, ".count")
+    text = pointer(shown, place)
+    if count is None:
+        return text
+    return f"{text} /* {int(count)} var{'' if count == b'1' else 's'} */"
 
 
 def output(shown: Shown, place: int) -> str:
     """A buffer that the call filled."""
-    data = shown.event.data.get(str(place))
+    data = shown.memory(place)
     if shown.result is None or shown.result < 0:
         return pointer(shown, place)
     if data is None:
-        return '""' if shown.result == 0 else pointer(shown, place)
-    return quote(data, shown.result)
+        return '""' if shown.result == 0 and shown.event.arguments[place] else pointer(shown, place)
+    return quote(data, shown.result, shown.limit)
+
+
+def random_bytes(shown: Shown, place: int) -> str:
+    """Bytes without meaning, in hex."""
+    data = shown.memory(place)
+    if data is None or not shown.succeeded:
+        return pointer(shown, place)
+    return quote_hex(data, shown.result, shown.limit)
 
 
 def given(shown: Shown, place: int) -> str:
     """A buffer that the call was given."""
-    data = shown.event.data.get(str(place))
+    data = shown.memory(place)
     if data is None:
         return pointer(shown, place)
     arguments = shown.event.arguments
-    vector = shown.name in ("writev", "readv")
-    whole = None if vector or place + 1 >= len(arguments) else arguments[place + 1]
-    return quote(data, whole)
+    whole = arguments[place + 1] if place + 1 < len(arguments) else None
+    return quote(data, whole, shown.limit)
+
+
+def entries(shown: Shown, place: int) -> str:
+    """How many names a directory gave."""
+    data = shown.memory(place)
+    if data is None or not shown.succeeded:
+        return pointer(shown, place)
+    count = data.count(b"\0") + 1 if data else 0
+    return f"{pointer(shown, place)} /* {count} entr{'y' if count == 1 else 'ies'} */"
 
 
 def opening(shown: Shown, place: int) -> str:
     """The flags of open(2)."""
-    return structures.open_flags(shown.event.arguments[place] & 0xFFFFFFFF)
+    return structures.open_flags(shown.event.arguments[place] & 0xFFFFFFFF, is_arm=shown.is_arm)
 
 
 def open_more(shown: Shown, place: int) -> str:
     """Those flags of open(2) that dup3 and pipe2 take."""
-    return flags.bits(shown.event.arguments[place] & 0xFFFFFFFF, flags.OPEN)
+    return flags.bits(shown.event.arguments[place] & 0xFFFFFFFF, flags.OPEN_AARCH64 if shown.is_arm else flags.OPEN)
 
 
 def mode(shown: Shown, place: int) -> str:
     """Permissions, where they are looked at."""
     arguments = shown.event.arguments
-    # Only a call that may make a file looks at the mode: O_CREAT, O_TMPFILE.
+    # Only a call that may make a file looks at the mode: O_CREAT, and the bit of O_TMPFILE that is not O_DIRECTORY.
     if shown.name in ("open", "openat") and not arguments[place - 1] & 0o20000100:
         return OMIT
-    return f"0{arguments[place] & 0xFFFF:03o}"
+    return f"0{arguments[place] & 0xFFFF:02o}"
 
 
 def file_mode(shown: Shown, place: int) -> str:
     """File type and permissions of mknod(2)."""
-    value = shown.event.arguments[place]
-    kind = flags.FILE_TYPES.get(value & 0o170000)
-    permissions = f"0{value & 0o7777:03o}"
-    return f"{kind}|{permissions}" if kind else permissions
+    return structures_files.file_mode(shown.event.arguments[place] & 0xFFFF)
 
 
 def device(shown: Shown, place: int) -> str:
     """A device number, where a device is made."""
     if shown.event.arguments[place - 1] & 0o170000 not in (0o020000, 0o060000):
         return OMIT
-    value = shown.event.arguments[place]
-    major = (value >> 8 & 0xFFF) | (value >> 32 & 0xFFFFF000)
-    minor = (value & 0xFF) | (value >> 12 & 0xFFFFFF00)
-    return f"makedev({major:#x}, {minor:#x})"
+    return structures_files.device(shown.event.arguments[place])
 
 
-def clone_flags(shown: Shown, place: int) -> str:
-    """The flags of clone(2), with the signal of its low byte."""
-    value = shown.event.arguments[place]
-    named = flags.bits(value & ~0xFF, flags.CLONE, zero="")
-    signal = flags.SIGNALS.get(value & 0xFF, "")
-    return "|".join(part for part in (named, signal) if part) or "0"
+def mount_type(shown: Shown, place: int) -> str:
+    """The file system's type, where mount(2) looks at it."""
+    return pointer(shown, place) if shown.event.arguments[3] & _TYPE_IS_IGNORED else path(shown, place)
 
 
-def socket_type(shown: Shown, place: int) -> str:
-    """SOCK_STREAM and flags."""
-    value = shown.event.arguments[place]
-    kind = flags.enum(value & 0xF, flags.SOCKET_TYPES)
-    rest = value & 0xFFFFFFF0
-    return f"{kind}|{flags.bits(rest, flags.SOCKET_FLAGS)}" if rest else kind
-
-
-def socket_protocol(shown: Shown, place: int) -> str:
-    """The protocol of socket(2), by family."""
-    value, family = shown.event.arguments[place], shown.event.arguments[0]
-    if family == 16:
-        return flags.enum(value, flags.NETLINK)
-    return flags.enum(value, flags.IP_PROTOCOLS) if family in (2, 10) else str(value)
-
-
-def message_header(shown: Shown, place: int) -> str:
-    """A struct msghdr."""
-    data = shown.event.data
-    payload = data.get(str(place))
-    if payload is None:
-        return pointer(shown, place)
-    parts = []
-    name, control = data.get(f"{place}.name"), data.get(f"{place}.control")
-    if name:
-        parts.append("msg_name=" + structures.sockaddr(name))
-    parts.append(f"msg_iov={quote(payload, shown.result if shown.result and shown.result > 0 else None)}")
-    if control:
-        parts.append("msg_control=" + structures.control_messages(control))
-    return "{" + ", ".join(parts) + "}"
-
-
-def signal_action(shown: Shown, place: int) -> str:
-    """A struct sigaction."""
-    data = shown.event.data.get(str(place))
-    if data is None or len(data) < 32:
-        return pointer(shown, place)
-    handler = int.from_bytes(data[:8], "little")
-    named = {0: "SIG_DFL", 1: "SIG_IGN"}.get(handler, hex(handler))
-    bits = flags.bits(int.from_bytes(data[8:16], "little"), flags.SIGNAL_ACTIONS)
-    return f"{{sa_handler={named}, sa_flags={bits}}}"
-
-
-def bpf_filter(shown: Shown, place: int) -> str:
-    """A BPF program of seccomp(2), summarised."""
-    program = shown.event.data.get(f"{place}.program")
-    if program is None:
-        return pointer(shown, place)
-    return f"{{len={len(program) // 8}, answers: {structures.bpf_summary(program)}}}"
+def mount_data(shown: Shown, place: int) -> str:
+    """The options, where mount(2) looks at them."""
+    return pointer(shown, place) if shown.event.arguments[3] & _DATA_IS_IGNORED else path(shown, place)
 
 
 def mapped(shown: Shown, place: int) -> str:
@@ -211,32 +237,49 @@ def mapped(shown: Shown, place: int) -> str:
     return "-1" if shown.event.arguments[place] & 0xFFFFFFFF == 0xFFFFFFFF else fd(shown, place)
 
 
-def futex_operation(shown: Shown, place: int) -> str:
-    """The operation of futex(2)."""
-    value = shown.event.arguments[place] & 0xFFFFFFFF
-    named = flags.enum(value & 0x7F, flags.FUTEX)
-    return named + ("_PRIVATE" if value & 0x80 else "") + ("|FUTEX_CLOCK_REALTIME" if value & 0x100 else "")
-
-
-def poll_fds(shown: Shown, place: int) -> str:
-    """An array of struct pollfd: {int fd, short events, short revents}."""
-    data = shown.event.data.get(str(place))
-    if data is None:
+def stat(shown: Shown, place: int) -> str:
+    """A struct stat, where the call filled one."""
+    data = shown.memory(place)
+    if data is None or not shown.succeeded:
         return pointer(shown, place)
-    items = []
-    for start in range(0, len(data) // 8 * 8, 8):
-        fd = int.from_bytes(data[start : start + 4], "little", signed=True)
-        asked, got = data[start + 4] | data[start + 5] << 8, data[start + 6] | data[start + 7] << 8
-        answer = f", revents={flags.bits(got, flags.POLL)}" if got and shown.result else ""
-        items.append(f"{{fd={fd}, events={flags.bits(asked, flags.POLL)}{answer}}}")
-    return "[" + ", ".join(items) + "]"
+    return structures_files.stat(data, is_arm=shown.is_arm)
 
 
-def bits_of(table: flags.Table) -> Show:
+def statx_flags(shown: Shown, place: int) -> str:
+    """Flags of statx(2), of which two bits say whether a network file system is asked."""
+    value = shown.event.arguments[place] & 0xFFFFFFFF
+    rest = flags.bits(value, flags.AT, zero="")
+    return "|".join(part for part in ("" if value & 0x6000 else "AT_STATX_SYNC_AS_STAT", rest) if part)
+
+
+def statx_mask(shown: Shown, place: int) -> str:
+    """What is asked for."""
+    return structures_files.statx_mask(shown.event.arguments[place] & 0xFFFFFFFF)
+
+
+def descriptors(shown: Shown, place: int) -> str:
+    """An array of descriptors that the call has filled, with their files: `[3<pipe:[7]>, 4<pipe:[7]>]`."""
+    data = shown.memory(place)
+    if data is None or not shown.succeeded:
+        return pointer(shown, place)
+    return named_descriptors(data, shown.file_names(place))
+
+
+def named_descriptors(raw: bytes, names: list[str]) -> str:
+    """Descriptors of 32 bits each with their files, as far as these are known."""
+    texts = []
+    for place, (value,) in enumerate(struct.iter_unpack("<i", raw[: len(raw) // 4 * 4])):
+        name = names[place] if place < len(names) else ""
+        texts.append(f"{value}{file_name(name)}")
+    return "[" + ", ".join(texts) + "]"
+
+
+def bits_of(table: flags.Table, zero: str = "0") -> Show:
     """Shows an argument as bits of a table."""
 
     def show(shown: Shown, place: int) -> str:
-        return flags.bits(shown.event.arguments[place], table)
+        value = shown.event.arguments[place]
+        return flags.bits(value if value >> 32 and value < 1 << 63 else value & 0xFFFFFFFF, table, zero)
 
     return show
 
@@ -245,7 +288,8 @@ def value_of(table: flags.Table) -> Show:
     """Shows an argument as one value of a table."""
 
     def show(shown: Shown, place: int) -> str:
-        return flags.enum(shown.event.arguments[place], table)
+        value = shown.event.arguments[place]
+        return flags.enum(value if value < 1 << 63 else value & 0xFFFFFFFF, table)
 
     return show
 
@@ -254,8 +298,8 @@ def structure(function: Callable[[bytes], str], *, late: bool) -> Show:
     """Shows what an argument points to; `late`: only the kernel fills it, so only after success."""
 
     def show(shown: Shown, place: int) -> str:
-        data = shown.event.data.get(str(place))
-        if data is None or (late and (shown.result is None or shown.result < 0)):
+        data = shown.memory(place)
+        if data is None or (late and not shown.succeeded):
             return pointer(shown, place)
         return function(data)
 

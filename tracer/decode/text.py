@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 from tracer.decode import errnos
 from tracer.decode.call import Call
-from tracer.decode.shapes import SHAPES, shower
-from tracer.decode.shown import OMIT, Shown
-from tracer.decode.structures import open_flags
-from tracer.events import SyscallEntered, SyscallExited, SyscallSignature
+from tracer.decode.quote import SHOWN
+from tracer.decode.requests import fcntl_answer, prctl_answer
+from tracer.decode.shapes import ORDER, shower, words
+from tracer.decode.shown import OMIT, Shown, file_name
+from tracer.decode.shown_process import poll_answer, select_answer
+from tracer.events import RESULT, SyscallEntered, SyscallExited, SyscallSignature
 
 AnyCall = SyscallEntered | SyscallExited
 
@@ -30,41 +32,43 @@ class Argument(NamedTuple):
 class _Plan(NamedTuple):
     name: str
     names: tuple[str, ...]
-    showers: tuple[Callable[[Shown, int], str], ...]
+    showers: tuple[tuple[int, Callable[[Shown, int], str]], ...]
+    """Place and function of each argument, in the order of the line."""
 
 
-_plans: dict[int, tuple[SyscallSignature, _Plan]] = {}
-"""By the signature's id; the signature is kept so that the id cannot be taken by another."""
+_plans: dict[tuple[int, str], tuple[SyscallSignature, _Plan]] = {}
+"""By the signature's id and machine; the signature is kept so that the id cannot be taken by another."""
 
 _OPENS = ("open", "openat", "openat2", "creat")
 _HEX_RESULTS = ("mmap", "brk", "mremap", "shmat")
 _NO_RETURN = ("exit", "exit_group")
 
 
-def format_call(event: AnyCall, signature: SyscallSignature | None) -> str:
-    """The whole line."""
+def format_call(event: AnyCall, signature: SyscallSignature | None, limit: int = SHOWN, machine: str = "x86_64") -> str:
+    """The whole line, with up to `limit` bytes of each buffer; `machine` is where it was recorded."""
     if signature is None:
         raw = ", ".join(hex(value) for value in event.arguments)
         return f"syscall_{event.number}({raw}{_result('', event, None)}"
-    plan = _plan(signature)
-    shown = Shown(plan.name, event)
-    texts = [show(shown, place) for place, show in enumerate(plan.showers) if place < len(event.arguments)]
+    plan = _plan(signature, machine)
+    shown = Shown(plan.name, event, limit, machine)
+    texts = [show(shown, place) for place, show in plan.showers if place < len(event.arguments)]
     inside = ", ".join(text for text in texts if text is not OMIT)
     return f"{plan.name}({inside}{_result(plan.name, event, shown)}"
 
 
-def arguments(event: AnyCall, signature: SyscallSignature | None) -> list[Argument]:
+def arguments(event: AnyCall, signature: SyscallSignature | None, machine: str = "x86_64") -> list[Argument]:
     """Each argument with its name; those that this call does not use are left out."""
     if signature is None:
         return [Argument(f"arg{place}", hex(value)) for place, value in enumerate(event.arguments)]
-    plan = _plan(signature)
-    shown = Shown(plan.name, event)
+    plan = _plan(signature, machine)
+    shown = Shown(plan.name, event, machine=machine)
     found: list[Argument] = []
-    for place, show in enumerate(plan.showers):
+    for place, show in sorted(plan.showers):
         if place < len(event.arguments):
+            name = plan.names[place] or f"arg{place}"
             text = show(shown, place)
             if text is not OMIT:
-                found.append(Argument(plan.names[place] or f"arg{place}", text))
+                found.append(Argument(name, text))
     return found
 
 
@@ -76,17 +80,21 @@ def result_text(event: AnyCall, signature: SyscallSignature | None) -> str:
     return _returned(name, event, Shown(name, event))
 
 
-def _plan(signature: SyscallSignature) -> _Plan:
-    found = _plans.get(id(signature))
+def _plan(signature: SyscallSignature, machine: str) -> _Plan:
+    found = _plans.get((id(signature), machine))
     if found is not None:
         return found[1]
-    words = SHAPES.get(signature.name, "").split()
-    showers = tuple(
-        shower(words[place] if place < len(words) else "", kind, name)
+    told = words(signature.name, machine)
+    names = tuple(name for name, _ in signature.arguments)
+    showers = [
+        (place, shower(told[place] if place < len(told) else "", kind, name))
         for place, (name, kind) in enumerate(signature.arguments)
-    )
-    plan = _Plan(signature.name, tuple(name for name, _ in signature.arguments), showers)
-    _plans[id(signature)] = (signature, plan)
+    ]
+    order = ORDER.get(signature.name)
+    if order is not None and set(order) == set(names):
+        showers.sort(key=lambda pair: order.index(names[pair[0]]))
+    plan = _Plan(signature.name, names, tuple(showers))
+    _plans[id(signature), machine] = (signature, plan)
     return plan
 
 
@@ -103,11 +111,21 @@ def _returned(name: str, event: SyscallExited, shown: Shown) -> str:
         return f"{mark} {errnos.describe(-result)}"
     if name in _HEX_RESULTS:
         return hex(result & 0xFFFFFFFFFFFFFFFF)
+    if RESULT in event.files:
+        return f"{result}{file_name(event.files[RESULT])}"
+    if name == "fcntl":
+        return fcntl_answer(shown) or str(result)
+    if name == "umask":
+        return f"0{result:02o}"
+    if name in ("poll", "ppoll"):
+        return f"{result}{poll_answer(shown)}"
+    if name in ("select", "pselect6"):
+        return f"{result}{select_answer(shown)}"
+    if name == "prctl":
+        return f"{result}{prctl_answer(shown)}"
     if name in _OPENS:
+        # Recordings from before results had their file: what was asked for, which a link may have led elsewhere.
         call = Call(name, event.arguments, event.data, event.files)
         path = call.path(1) if name.startswith("openat") else call.text(0)
-        if path.startswith("/"):
-            return f"{result}<{path}>"
-    if name == "fcntl" and shown.event.arguments[1] == 3:
-        return f"{result:#x} (flags {open_flags(result)})"
+        return f"{result}<{path}>" if path.startswith("/") else str(result)
     return str(result)

@@ -49,7 +49,7 @@ def line(
         ),
         (
             line(MOUNT, (1, 2, 3, 4096 | 16384, 0), 0, {"0": b"/a", "1": b"/b", "2": b""}),
-            'mount("/a", "/b", "", MS_BIND|MS_REC, NULL) = 0',
+            'mount("/a", "/b", 0x3, MS_BIND|MS_REC, NULL) = 0',
         ),
         (
             line(WRITE, (1, 1, 6), 6, {"1": b"hi\n\x001"}, {0: "pipe:[5]"}),
