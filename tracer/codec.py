@@ -109,7 +109,7 @@ def decode_event(line: str, line_number: int = 0) -> events.Event:
     """The event on a line. Raises RecordingError, naming the line."""
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordingError(
             f"line {line_number}: not JSON ({error}); the recording is truncated or damaged"
         ) from error
@@ -140,10 +140,15 @@ def decode_header(line: str) -> events.RecordingHeader:
     try:
         plain = json.loads(line)
         version = plain.pop("glassbottom")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise RecordingError("line 1: not a glassbottom recording (it has no header)") from error
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise RecordingError(
+            "line 1: not a glassbottom recording (it has no header); `glassbottom record -o FILE` makes one"
+        ) from error
     if version != VERSION:
-        raise RecordingError(f"line 1: recording format {version!r}; this glassbottom reads format {VERSION}")
+        raise RecordingError(
+            f"line 1: recording format {str(version)[:40]}; this glassbottom reads format {VERSION}: "
+            "read it with the glassbottom that made it, or record the run again"
+        )
     try:
         syscalls = {
             int(number): events.SyscallSignature(name, tuple((str(a), str(t)) for a, t in arguments))
@@ -153,7 +158,9 @@ def decode_header(line: str) -> events.RecordingHeader:
         plain["stages"] = tuple(plain["stages"])
         return events.RecordingHeader(version=version, syscalls=syscalls, **plain)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RecordingError(f"line 1: a damaged header ({error})") from error
+        raise RecordingError(
+            f"line 1: a damaged header ({error}); nothing can be read without it: copy or record it again"
+        ) from error
 
 
 def encode_command(command: commands.Command) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tui.story import docker_run
 from tracer.cli import VERBS
 
 
@@ -97,6 +98,22 @@ def test_mistakes_are_answered_with_a_sentence(
     assert done.returncode == code, done.stderr
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_report_names_the_file_and_what_is_wrong_with_it(tmp_path: Path) -> None:
+    """What can be read is told on stdout; the complaint names file, line and remedy."""
+    path = docker_run().write(tmp_path / "cut.jsonl")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:100]) + lines[100][:7])
+
+    done = glassbottom("report", str(path))
+
+    assert done.returncode == 1
+    assert "Before the story" in done.stdout
+    assert done.stderr == (
+        f"glassbottom: {path}: the recording is truncated: line 101 is cut short; the 99 events before it are shown. "
+        "The report ends there; copy or record the run again for the rest\n"
+    )
 
 
 def test_output_that_nobody_reads_is_no_error_to_speak_of() -> None:

@@ -89,6 +89,7 @@ def test_trailing_defaults_are_left_out() -> None:
         ('["exit", 1, 2', "line 7: not JSON"),
         ('["dreamt", 1]', "line 7: unknown event 'dreamt'"),
         ("{}", "line 7: unknown event"),
+        ("[" * 100_000, "line 7: not JSON"),
         ('["exited", 1]', "line 7: a damaged 'exited' event"),
         ('["exit", 1, 2, 3, [], 0, 0, 5]', "line 7: a damaged 'exit' event"),
     ],

@@ -12,6 +12,7 @@ Left out on purpose: writing. Only the engine writes recordings.
 
 import os
 import re
+import stat
 import tempfile
 import zlib
 from array import array
@@ -47,7 +48,7 @@ class Recording:
         self._marks = {b"stage": self.stages, b"stop": self.stops, b"released": self.releases}
         self._fd = self._open(path)
         first = self._header_line()
-        self.header: RecordingHeader = decode_header(first.decode("utf-8", "replace"))
+        self.header: RecordingHeader = self._decode_header(first)
         self._starts: array[int] = array("Q", [len(first)])
         """Where each event's line starts, and (last) where the next one will."""
         self._growing = growing
@@ -125,11 +126,22 @@ class Recording:
     def _decode(self, sequence: int) -> Event:
         return decode_event(self.line(sequence).decode("utf-8", "replace"), self.line_number(sequence))
 
+    def _decode_header(self, line: bytes) -> RecordingHeader:
+        try:
+            return decode_header(line.decode("utf-8", "replace"))
+        except RecordingError as error:
+            self.close()
+            raise RecordingError(f"{self.path}: {error}") from error
+
     def _open(self, path: str) -> int:
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise RecordingError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            kind = "a directory" if os.path.isdir(path) else "no regular file"
+            raise RecordingError(f"{path}: this is {kind}, not a recording; `glassbottom record -o FILE` makes one")
         if os.pread(fd, 2, 0) != b"\x1f\x8b":
             return fd
         with os.fdopen(fd, "rb") as packed, tempfile.TemporaryFile(prefix="glassbottom-") as plain:
@@ -138,7 +150,10 @@ class Recording:
                 for block in _unpacked(packed):
                     plain.write(block)
             except (EOFError, zlib.error) as error:
-                self.damage = f"the compressed recording is damaged ({str(error).lower()}); what came before is shown"
+                self.damage = (
+                    f"the compressed recording is damaged after {plain.tell():,} bytes ({str(error).lower()}); "
+                    "what comes before is shown"
+                )
             plain.flush()
             return os.dup(plain.fileno())
 
@@ -148,8 +163,11 @@ class Recording:
             found += block
             if (end := found.find(b"\n")) >= 0:
                 return found[: end + 1]
-        os.close(self._fd)
-        raise RecordingError(f"{self.path}: line 1: {'cut short' if found else 'the file is empty'}, not a recording")
+        self.close()
+        why = self.damage or f"line 1: {'cut short' if found else 'the file is empty'}"
+        raise RecordingError(
+            f"{self.path}: {why}: there is no header, so nothing of it can be read; copy or record it again"
+        )
 
     def _truncation(self, half_line: bool) -> str:
         line = self.line_number(len(self))

@@ -38,7 +38,9 @@ def recording_path(name: str) -> str:
     try:
         lesson = load_lesson(name)
     except LessonError:
-        raise CommandError(f"{name}: there is no such file, and no such lesson") from None
+        raise CommandError(
+            f"{name}: there is no such file, and no such lesson; `glassbottom lessons` lists those there are"
+        ) from None
     if not lesson.recording:
         raise CommandError(f"lesson {lesson.id} has no recording; `glassbottom record` makes one")
     return lesson.recording

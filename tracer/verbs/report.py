@@ -43,5 +43,7 @@ def main(argv: list[str]) -> int:
             sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
     if recording.damage:
-        raise CommandError(recording.damage)
+        raise CommandError(
+            f"{path}: {recording.damage}. The report ends there; copy or record the run again for the rest"
+        )
     return 0

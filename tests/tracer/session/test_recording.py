@@ -122,19 +122,22 @@ def test_recording_corrupt_line_is_named(path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "empty"),
-        (b'{"glassbottom": 1, "crea', "cut short"),
-        (b"hello\nworld\n", "not a glassbottom recording"),
-        (b"\x00\xff\x00\n\xff", "not a glassbottom recording"),
-        (b'{"glassbottom": 99}\n', "format 99"),
+        (b"", "line 1: the file is empty: .*copy or record it again"),
+        (b'{"glassbottom": 1, "crea', "line 1: cut short: .*copy or record it again"),
+        (b"hello\nworld\n", "line 1: not a glassbottom recording .*`glassbottom record"),
+        (b"\x00\xff\x00\n\xff", "line 1: not a glassbottom recording .*`glassbottom record"),
+        (b'{"glassbottom": 99}\n', "line 1: recording format 99; .* record the run again"),
+        (b'{"glassbottom": 1, "kernel": "6.18"}\n', "line 1: a damaged header .*copy or record it again"),
+        (b"\x1f\x8bhello", "the compressed recording is damaged after 0 bytes"),
+        (gzip.compress(b"hello\n"), "line 1: not a glassbottom recording"),
     ],
 )
 def test_recording_refuses_what_is_none(tmp_path: Path, content: bytes, words: str) -> None:
-    """What is no recording is refused in a sentence."""
+    """What is no recording is refused in a sentence: which file, which line, what to do."""
     path = tmp_path / "not.jsonl"
     path.write_bytes(content)
 
-    with pytest.raises(RecordingError, match=words):
+    with pytest.raises(RecordingError, match=rf"/not\.jsonl: {words}"):
         Recording(str(path))
 
 
@@ -142,3 +145,15 @@ def test_recording_that_is_not_there_is_named(tmp_path: Path) -> None:
     """A missing file is named with the reason."""
     with pytest.raises(RecordingError, match=r"missing\.jsonl: no such file"):
         Recording(str(tmp_path / "missing.jsonl"))
+
+
+def test_recording_that_is_a_directory_is_named(tmp_path: Path) -> None:
+    """It can be opened, but not read."""
+    with pytest.raises(RecordingError, match=f"{tmp_path}: this is a directory, not a recording"):
+        Recording(str(tmp_path))
+
+
+def test_recording_that_is_a_device_is_named() -> None:
+    """It is read from any place, which a device or a pipe does not allow."""
+    with pytest.raises(RecordingError, match="/dev/null: this is no regular file, not a recording"):
+        Recording("/dev/null")
