@@ -14,6 +14,9 @@ Commands travel as JSON lines over a socket; the recording itself is the answer,
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
+
+Speed = Literal["full", "filtered"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,9 @@ class Launch:
     seats: Mapping[str, str]
     hold: bool
     """True: hold at every stage (a breakpoint is armed on each). False: record straight through."""
+    speed: Speed = "full"
+    """`full`: every call is recorded. `filtered`: only those that the stages, the decoders and the table of sockets
+    need, and every call of a process that installs a seccomp filter of its own; a note says which."""
 
 
 @dataclass(frozen=True, slots=True)

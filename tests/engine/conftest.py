@@ -145,10 +145,12 @@ class Session:
 def record(tmp_path: Path) -> Callable[..., Recording]:
     """Run a program under the engine without a session; its recording."""
 
-    def run(*argv: str, exit_code: int = 0, environment: dict[str, str] | None = None) -> Recording:
+    def run(
+        *argv: str, exit_code: int = 0, environment: dict[str, str] | None = None, speed: str = "full"
+    ) -> Recording:
         path = tmp_path / "recording.jsonl"
         finished = subprocess.run(
-            [sys.executable, "-m", "tracer.engine", "--recording", str(path), "--", *argv],
+            [sys.executable, "-m", "tracer.engine", "--recording", str(path), "--speed", speed, "--", *argv],
             check=False,
             timeout=60,
             capture_output=True,

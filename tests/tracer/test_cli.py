@@ -83,6 +83,7 @@ def test_every_verb_teaches_by_an_example(verb: str) -> None:
             1,
             "cannot write /nonexistent/x: no such file or directory",
         ),
+        (("record", "--speed", "fast", "run", "hostbox"), 2, "--speed fast: it is full or filtered"),
         (("record", "-o", "x", "run"), 1, "docker: 'docker run' requires at least 1 argument"),
         (("replay", "/nonexistent.jsonl"), 1, "/nonexistent.jsonl: there is no such file, and no such lesson"),
         (("report", "/nonexistent.jsonl"), 1, "/nonexistent.jsonl: there is no such file, and no such lesson"),

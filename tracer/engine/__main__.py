@@ -9,7 +9,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from tracer import codec
@@ -25,10 +25,13 @@ from tracer.engine.fdtable import FdTable
 from tracer.engine.loop import Loop
 from tracer.engine.plans import Plan, compile_plans
 from tracer.engine.recorder import Recorder
+from tracer.engine.seccomp_filter import ALWAYS, Filter, OwnFilters, program
 from tracer.engine.spawn import Streams
 from tracer.engine.story import Story
 from tracer.events import RecordingHeader, SyscallSignature
 from tracer.redact import Redactor
+
+_AFFINITY_CALLS = ("sched_getaffinity", "sched_setaffinity")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         control = Control(options.control) if options.control is not None else None
-        launch = _first_command(control) if control else _by_itself(options.program)
+        launch = _first_command(control) if control else _by_itself(options)
         if launch is None:
             return 0  # the session went away before it asked for anything
         return _record(launch, options, control)
@@ -50,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--recording", required=True, metavar="FILE", help="the recording to write")
     parser.add_argument("--control", type=int, metavar="FD", help="socket on which a session gives commands")
     parser.add_argument("--terminal", type=int, default=-1, metavar="FD", help="terminal for the foreground program")
+    parser.add_argument("--speed", choices=("full", "filtered"), default="full", help="without --control: how much")
     parser.add_argument("program", nargs="*", metavar="PROGRAM", help="without --control: what to run")
     return parser
 
@@ -61,9 +65,10 @@ def _first_command(control: Control) -> Launch | None:
     return command
 
 
-def _by_itself(argv: Sequence[str]) -> Launch:
+def _by_itself(options: argparse.Namespace) -> Launch:
     environment = tuple(f"{name}={value}" for name, value in os.environ.items())
-    return Launch((), Program(tuple(argv), environment, os.getcwd()), (), "", {}, hold=False)
+    program = Program(tuple(options.program), environment, os.getcwd())
+    return Launch((), program, (), "", {}, hold=False, speed=options.speed)
 
 
 def _record(launch: Launch, options: argparse.Namespace, control: Control | None) -> int:
@@ -81,15 +86,25 @@ def _record(launch: Launch, options: argparse.Namespace, control: Control | None
                 breakpoints.pass_by(str(stage.get("id", "")))
     decoder, matcher = _decoders(launch, signatures) if control else (NoDecoder(), NoStages())
     chronicle = Chronicle(recorder, decoder, matcher, breakpoints)
-    fdtable = FdTable()
-    plans = compile_plans(signatures, fdtable)
-    plans[-1] = Plan(SyscallSignature("unknown", syscalls.UNKNOWN_ARGUMENTS), None)
     census = Census(chronicle, redactor)
+    affinity = census.affinity
+    own_filters = OwnFilters(chronicle, census)
+    fdtable = FdTable()
+    plans = compile_plans(
+        signatures,
+        {**fdtable.effects(), **dict.fromkeys(_AFFINITY_CALLS, affinity.after_call)},
+        {
+            **dict.fromkeys(_AFFINITY_CALLS, affinity.before_call),
+            "seccomp": own_filters.before_seccomp,
+            "prctl": own_filters.before_prctl,
+        },
+    )
     calls = Calls(chronicle, census, plans, fdtable, redactor, bindings.AUDIT_ARCH[machine])
     loop = Loop(chronicle, census, calls)
     if options.terminal >= 0:
         os.set_inheritable(options.terminal, False)
-    story = Story(loop, chronicle, control, Streams(terminal=options.terminal))
+    filtered = _filter(machine, chronicle, plans, fdtable) if launch.speed == "filtered" else None
+    story = Story(loop, chronicle, control, Streams(terminal=options.terminal), filtered)
     loop.course = calls.ears = story
     calls.gate = loop
     _listen(loop, control, in_own_terminal=options.terminal < 0)
@@ -101,6 +116,19 @@ def _record(launch: Launch, options: argparse.Namespace, control: Control | None
     signal.setitimer(signal.ITIMER_REAL, 0)
     story.finish()
     return story.exit_code if story.exit_code is not None else 125
+
+
+def _filter(machine: str, chronicle: Chronicle, plans: Mapping[int, Plan], fdtable: FdTable) -> Filter:
+    """The filter that stops at what anybody listens to: the decoders, the stages, the engine itself."""
+    from tracer.decode.pipeline import Pipeline
+
+    needed = fdtable.lasting_effects().keys() | ALWAYS
+    numbers = chronicle.entry_numbers | chronicle.exit_numbers
+    # Where nothing is decoded while it is recorded, it may be afterwards.
+    numbers |= Pipeline({number: plan.name for number, plan in plans.items()}).exit_numbers
+    numbers |= {number for number, plan in plans.items() if plan.prepare is not None or plan.name in needed}
+    names = tuple(sorted(plans[number].name for number in numbers))
+    return Filter(machine, program(numbers, bindings.AUDIT_ARCH[machine]), names)
 
 
 def _decoders(launch: Launch, signatures: dict[int, SyscallSignature]) -> tuple[Decoder, StageMatcher]:
@@ -143,6 +171,7 @@ def _header(
         seats=dict(launch.seats),
         stages=launch.stages,
         syscalls=signatures,
+        mode=launch.speed,
         lesson=launch.lesson,
     )
 

@@ -35,11 +35,13 @@ OPTIONS = (
     | 0x4
     | 0x8
     | 0x10  # TRACEEXEC: the former tid of an exec by a thread that was not the leader
+    | 0x80  # TRACESECCOMP: a filter of ours stops the call, instead of failing it with ENOSYS
     | 0x100000  # EXITKILL: nothing traced outlives the engine, however the engine ends
 )
 
 SYSCALL_INFO_ENTRY = 1
 SYSCALL_INFO_EXIT = 2
+SYSCALL_INFO_SECCOMP = 3  # as ENTRY, and what the filter returned after it
 SYSCALL_INFO_SIZE = 88
 
 WALL = 0x40000000  # __WALL of waitpid(2): threads and other clone children too

@@ -29,6 +29,7 @@ _RESULT = struct.Struct("<24xq")
 _INFO_SIZE = bindings.SYSCALL_INFO_SIZE
 _ENTRY_OPERATION = bindings.SYSCALL_INFO_ENTRY
 _EXIT_OPERATION = bindings.SYSCALL_INFO_EXIT
+_SECCOMP_OPERATION = bindings.SYSCALL_INFO_SECCOMP
 _GET_INFO = bindings.PTRACE_GET_SYSCALL_INFO
 _NO_FILES: dict[int, str] = {}
 _NO_DATA: dict[str, bytes | None] = {}
@@ -37,7 +38,7 @@ _NO_DATA: dict[str, bytes | None] = {}
 class Gate(Protocol):
     """The loop, as seen from a stop."""
 
-    def restart(self, tid: int) -> None:
+    def restart(self, task: Task) -> None:
         """Let a stopped task go on, or remember to."""
 
     def after_event(self, tid: int) -> None:
@@ -90,13 +91,14 @@ class Calls:
         if ptrace(_GET_INFO, task.tid, _INFO_SIZE, self._info.reference) <= 0:
             return  # killed meanwhile: its exit status is on the way
         operation = raw[0]
-        if operation == _ENTRY_OPERATION:
+        if operation == _ENTRY_OPERATION or (operation == _SECCOMP_OPERATION and not task.in_call):
             self._begun(task, _ENTRY.unpack_from(raw))
         elif operation == _EXIT_OPERATION and task.in_call:
             task.in_call = False
             self._returned(task, _RESULT.unpack_from(raw)[0])
         else:
-            self.gate.restart(task.tid)
+            # Where every call is watched in spite of a filter, the filter stops a call whose entry has been reported.
+            self.gate.restart(task)
 
     def report_blocked(self) -> None:
         """All is quiet: record who waits in which call."""
@@ -113,7 +115,7 @@ class Calls:
             if info[0] != self._arch:
                 self._census.foreign(task.process, info[0])
             if not plan.early:
-                self.gate.restart(tid)
+                self.gate.restart(task)
                 return
             task.prelude = False
         task.arguments = arguments = info[2 : 2 + plan.count]
@@ -138,9 +140,11 @@ class Calls:
             task.early = {}
             for read in plan.before:
                 read(task.early, task.process.memory, arguments, None, task.file)
+        if plan.prepare is not None:
+            plan.prepare(task)
         if plan.reports_entry or number in self._entry_numbers:
             self._report_entry(task)
-            self.gate.restart(tid)  # only now: execve would destroy what was to be read, and a stage may hold here
+            self.gate.restart(task)  # only now: execve would destroy what was to be read, and a stage may hold here
         else:
             ptrace(PTRACE_SYSCALL, tid, 0, 0)
 
@@ -167,9 +171,10 @@ class Calls:
         # Where nothing could hold here, the task runs on while we write: the two cores then work at the same time.
         watched = self._breakpoints.watchful and (followed or self._breakpoints.step_event)
         if not watched:
-            ptrace(PTRACE_SYSCALL, tid, 0, 0)
+            ptrace(task.process.request, tid, 0, 0)
         if data:
-            data = self._redactor.mask_all(data)
+            stream = (task.process.pid, number, task.file.name) if plan.streams else None
+            data = self._redactor.mask_all(data, stream, result)
         line = codec.encode_syscall_exited(now, tid, number, arguments, result, task.entered_ns, data, files)
         sequence = self._recorder.append(line)
         self.last_tid = tid
@@ -178,7 +183,7 @@ class Calls:
             self._chronicle.follow(sequence, event)
         if watched:
             self.gate.after_event(tid)
-            self.gate.restart(tid)
+            self.gate.restart(task)
 
     def _effect(self, task: Task, plan: Plan, result: int) -> None:
         """What a returned call changed in the table of descriptors, and what the story has to know of it."""
@@ -195,9 +200,12 @@ class Calls:
         data: dict[str, bytes | None] = {}
         for read in plan.readers:
             read(data, task.process.memory, task.arguments, None, task.file)
-        data = self._redactor.mask_all(data)
         if plan.early:
+            data = {key: value and self._redactor.mask_argv(value) for key, value in data.items()}
             task.early = data
+        else:
+            stream = (task.process.pid, task.number, task.file.name) if plan.streams else None
+            data = self._redactor.mask_all(data, stream)
         event = SyscallEntered(task.entered_ns, task.tid, task.number, task.arguments, data, task.files)
         task.entry = self._recorder.write(event)
         if task.number in self._entry_numbers:

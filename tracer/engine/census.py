@@ -7,6 +7,8 @@ the task that really made it. If the parent was killed in between, the event nev
 
 import os
 
+from tracer.engine.affinity import Affinity
+from tracer.engine.bindings import PTRACE_SYSCALL
 from tracer.engine.chronicle import Chronicle
 from tracer.engine.stops import EVENT_FORK, EVENT_VFORK, TaskGone
 from tracer.engine.tracee import (
@@ -36,14 +38,15 @@ class Census:
         self.processes: dict[int, Process] = {}
         self.orphans: dict[int, int] = {}
         """First stops (wait statuses) of children whose parent's event has not been seen yet."""
+        self.affinity = Affinity(self.tasks)
         self._chronicle = chronicle
         self._redactor = redactor
         self._own_namespace = pid_namespace(os.getpid())
         self._environments: dict[bytes, tuple[str, ...]] = {}
 
-    def launched(self, pid: int, *, background: bool) -> Task:
+    def launched(self, pid: int, *, background: bool, request: int) -> Task:
         """The engine has started it; it is seized, and on its way to its execve."""
-        process = self.processes[pid] = Process(pid, background=background)
+        process = self.processes[pid] = Process(pid, background=background, request=request)
         task = self._seat(pid, process)
         task.prelude = True
         self._record_birth(0, task, "launched", -1)
@@ -53,14 +56,16 @@ class Census:
         """The parent's fork, vfork or clone event."""
         flags = self._clone_flags(parent)
         if flags & _CLONE_THREAD:
-            task = self._seat(tid, parent.process)
+            task = self._seat(tid, parent.process, parent)
             self._record_birth(parent.tid, task, "thread", parent.entry)
             return task
         how: ForkKind = "fork" if event == EVENT_FORK else "vfork" if event == EVENT_VFORK else "clone"
-        process = self.processes[tid] = Process(tid, background=parent.process.background)
+        process = self.processes[tid] = Process(
+            tid, background=parent.process.background, request=parent.process.request
+        )
         if flags & _CLONE_FILES:
             process.fds = parent.process.fds
-        task = self._seat(tid, process)
+        task = self._seat(tid, process, parent)
         self._record_birth(parent.tid, task, how, parent.entry)
         return task
 
@@ -72,12 +77,16 @@ class Census:
         process = self.processes.get(group)
         if process is None:
             mother = self.processes.get(parent)
-            process = self.processes[group] = Process(group, background=mother is not None and mother.background)
+            process = self.processes[group] = Process(
+                group,
+                background=mother is not None and mother.background,
+                request=mother.request if mother is not None else PTRACE_SYSCALL,
+            )
         task = self._seat(tid, process)
         self._record_birth(parent, task, "clone" if tid == group else "thread", -1)
         return task
 
-    def executed(self, tid: int, former_tid: int) -> None:
+    def executed(self, tid: int, former_tid: int) -> Task:
         """Execve succeeded; the caller may have been another thread, which has taken over the leader's tid."""
         task = self.tasks[tid]
         if former_tid not in (0, tid) and former_tid in self.tasks:
@@ -104,6 +113,7 @@ class Census:
                 nspids=process.nspids,
             )
         )
+        return task
 
     def _environment(self, tid: int) -> tuple[str, ...]:
         """The environment, masked. Children mostly inherit the very same one, so the last few are remembered."""
@@ -137,9 +147,10 @@ class Census:
                 {"pid": process.pid},
             )
 
-    def _seat(self, tid: int, process: Process) -> Task:
+    def _seat(self, tid: int, process: Process, parent: Task | None = None) -> Task:
         task = self.tasks[tid] = Task(tid, process)
         process.tasks += 1
+        self.affinity.born(task, parent)
         return task
 
     def _record_birth(self, parent_tid: int, task: Task, how: ForkKind, call: int) -> None:

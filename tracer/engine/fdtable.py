@@ -7,13 +7,17 @@ calls that change the table: close, dup2, dup3, close_range, fcntl, whatever ret
 A child begins with nothing remembered, and asks again: cheaper than being wrong. Descriptors that come by SCM_RIGHTS
 have numbers that were free, and therefore nothing remembered either. Tasks that share one table without being threads
 of one process (CLONE_FILES) share what is remembered.
+
+Of a process that stops only at some calls nothing is remembered: asking again costs 2 us, watching every close 10.
 """
 
 import os
 import stat
 from dataclasses import dataclass
 
+from tracer.engine.bindings import PTRACE_SYSCALL
 from tracer.engine.capture import FILE_READ_LIMIT, FILE_WRITE_LIMIT, STREAM_LIMIT
+from tracer.engine.plans import Effect
 from tracer.engine.sockets import SocketTable, inode_of, unix_path
 from tracer.engine.tracee import Arguments, Process, link_of, text
 
@@ -22,6 +26,12 @@ _CLOSE_RANGE_CLOEXEC = 4
 _F_DUPFD = 0
 _F_DUPFD_CLOEXEC = 1030
 _AF_UNIX = 1
+_OPENING = """
+    open openat openat2 creat dup epoll_create epoll_create1 eventfd eventfd2 memfd_create open_tree fsopen
+    fsmount fspick pidfd_open pidfd_getfd timerfd_create signalfd signalfd4 inotify_init inotify_init1
+    userfaultfd perf_event_open io_uring_setup fanotify_init open_by_handle_at seccomp bpf mq_open
+"""
+"""Calls whose result is a new descriptor."""
 _STREAM_PREFIXES = ("/dev/pts/", "/dev/tty", "/dev/ptmx", "/dev/console")
 _PLAIN_PREFIXES = ("/usr/", "/lib", "/proc/", "/sys/", "/etc/")
 """Where no FIFO is looked for, which saves a stat(2) for every library that is loaded."""
@@ -71,7 +81,7 @@ class FdTable:
         found = (
             OpenFile(name, STREAM_LIMIT, STREAM_LIMIT) if stream else OpenFile(name, FILE_READ_LIMIT, FILE_WRITE_LIMIT)
         )
-        if final:
+        if final and process.request == PTRACE_SYSCALL:
             process.fds[fd] = found
         return found
 
@@ -81,6 +91,29 @@ class FdTable:
         return process.cwd
 
     # What calls do to the table; each is called after the call has returned.
+
+    def effects(self) -> dict[str, Effect]:
+        """What is to be told here of each call."""
+        effects: dict[str, Effect] = {
+            "close": self.closed,
+            "close_range": self.range_closed,
+            "fcntl": self.fcntl_returned,
+        }
+        effects |= dict.fromkeys(("dup2", "dup3"), self.replaced)
+        effects |= dict.fromkeys(_OPENING.split(), self.opened)
+        return effects | self.lasting_effects()
+
+    def lasting_effects(self) -> dict[str, Effect]:
+        """Those of them that are needed even where no descriptor is remembered."""
+        effects: dict[str, Effect] = {
+            "socket": self.socket_created,
+            "socketpair": self.socket_pair_created,
+            "bind": self.socket_bound,
+        }
+        effects |= dict.fromkeys(("connect", "listen"), self.socket_connected)
+        effects |= dict.fromkeys(("accept", "accept4"), self.socket_accepted)
+        effects |= dict.fromkeys(("chdir", "fchdir", "chroot", "pivot_root", "setns", "unshare"), self.moved)
+        return effects
 
     def closed(self, process: Process, arguments: Arguments, result: int) -> None:
         """close(2): the number is free even where it says EINTR or EIO."""

@@ -55,8 +55,6 @@ class Loop:
         self.course: Course
         self.held = False
         """Nobody is resumed."""
-        self.request = PTRACE_SYSCALL
-        """How tasks go on: to the next call stop, or (PTRACE_CONT) with only their process events reported."""
         self._chronicle = chronicle
         self._recorder = chronicle.recorder
         self._breakpoints = chronicle.breakpoints
@@ -75,6 +73,7 @@ class Loop:
     def run(self) -> None:
         """Until nothing traced is left."""
         waitpid, wall, tasks, stopped = os.waitpid, bindings.WALL, self.census.tasks, self._calls.stopped
+        syscall_stop, seccomp_stop = stops.SYSCALL_STOP, stops.SECCOMP_STOP
         while True:
             self._waiting = True
             if self._pending:
@@ -91,7 +90,7 @@ class Loop:
                 self._stir()
             if self.held:
                 self._kept.append((tid, status))
-            elif status == stops.SYSCALL_STOP:
+            elif status in (syscall_stop, seccomp_stop):
                 task = tasks.get(tid)
                 if task is None:
                     self.census.orphans[tid] = status
@@ -131,6 +130,7 @@ class Loop:
         """The timer went off: bring the file up to date, and see whether all is quiet."""
         busy = self._activity == _BUSY
         self._activity = _SETTLING
+        self.census.affinity.tick(self._chronicle.now())
         if not busy:
             self._quiet_times += 1
             if not self.held:
@@ -152,41 +152,44 @@ class Loop:
         elif isinstance(stop, stops.NewTask):
             # The child is stopped and can be looked at; the parent may go on meanwhile, at most to its call's return.
             child = bindings.event_message(tid)
-            self.restart(tid)
+            self.restart(task)
             self._born(task, child, stop.event)
         elif isinstance(stop, stops.Executed):
-            self.census.executed(tid, bindings.event_message(tid))
+            task = self.census.executed(tid, bindings.event_message(tid))
             self.after_event(tid)
-            self.restart(tid)
+            self.restart(task)
         elif isinstance(stop, stops.SignalDelivery):
             information = bindings.signal_information(tid)
-            self.restart(tid, stop.signal)
+            self.restart(task, stop.signal)
             if information is not None and not task.prelude:
                 self._signal(tid, stop.signal, information)
         elif isinstance(stop, stops.GroupStop):
-            self.restart(tid, request=PTRACE_LISTEN)
+            self.restart(task, request=PTRACE_LISTEN)
         else:
             if isinstance(stop, stops.UnknownStop):
                 text = f"a stop that this engine does not know: status {status:#x}"
                 self._chronicle.note("unknown-stop", text, {"tid": tid})
-            self.restart(tid)
+            self.restart(task)
 
     def _handle(self, tid: int, status: int) -> None:
         """Any stop."""
         task = self.census.tasks.get(tid)
         if task is None:
             self.census.orphans[tid] = status
-        elif status == stops.SYSCALL_STOP:
+        elif status in (stops.SYSCALL_STOP, stops.SECCOMP_STOP):
             self._calls.stopped(task)
         else:
             self._other_stop(task, status)
 
-    def restart(self, tid: int, signal_number: int = 0, request: int = 0) -> None:
+    def restart(self, task: Task, signal_number: int = 0, request: int = 0) -> None:
         """Let a stopped task go on, or remember how to."""
+        if not request:
+            # Whose call's beginning was seen, its end must be seen as well.
+            request = PTRACE_SYSCALL if task.in_call else task.process.request
         if self.held:
-            self._stopped.append((tid, request or self.request, signal_number))
+            self._stopped.append((task.tid, request, signal_number))
         else:
-            ptrace(request or self.request, tid, 0, signal_number)
+            ptrace(request, task.tid, 0, signal_number)
 
     def _born(self, parent: Task, tid: int, event: int) -> None:
         if tid == 0 or tid in self.census.tasks:
@@ -229,12 +232,14 @@ class Loop:
             del self.census.orphans[tid]
             if isinstance(stops.classify(status), stops.TaskGone):
                 continue  # it never ran, and nobody heard of it
-            if self.census.adopt(tid) is not None:
-                self.restart(tid)
+            task = self.census.adopt(tid)
+            if task is not None:
+                self.restart(task)
 
     def watch_calls(self) -> None:
         """From here on call stops are asked for: tasks that run without are interrupted, and go on with."""
-        self.request = PTRACE_SYSCALL
+        for process in self.census.processes.values():
+            process.request = PTRACE_SYSCALL
         for task in self.census.tasks.values():
             ptrace(bindings.PTRACE_INTERRUPT, task.tid, 0, 0)
 

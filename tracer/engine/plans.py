@@ -10,37 +10,37 @@ from typing import TYPE_CHECKING
 from tracer.engine import names, readers
 from tracer.engine.capture import STRUCT_LIMIT, fd_arguments, notation
 from tracer.engine.memory import Memory
+from tracer.engine.syscalls import UNKNOWN_ARGUMENTS
 from tracer.events import SyscallSignature
 
 if TYPE_CHECKING:
-    from tracer.engine.fdtable import FdTable, OpenFile
-    from tracer.engine.tracee import Arguments, Process
+    from tracer.engine.fdtable import OpenFile
+    from tracer.engine.tracee import Arguments, Process, Task
 
 Data = dict[str, bytes | None]
 Reader = Callable[[Data, Memory, "Arguments", int | None, "OpenFile"], None]
 Effect = Callable[["Process", "Arguments", int], None]
+"""What the engine does when a call has returned."""
+Preparation = Callable[["Task"], None]
+"""What it does before a call goes on into the kernel."""
 
 _FAILED_LIMIT = 256
 """Captured of a buffer whose write failed: what was meant to be said, but not all of it."""
 _EARLY = frozenset({"execve", "execveat"})
 _LAST = frozenset({"exit", "exit_group"})
 
-_OPENING = """
-    open openat openat2 creat dup epoll_create epoll_create1 eventfd eventfd2 memfd_create open_tree fsopen
-    fsmount fspick pidfd_open pidfd_getfd timerfd_create signalfd signalfd4 inotify_init inotify_init1
-    userfaultfd perf_event_open io_uring_setup fanotify_init open_by_handle_at seccomp bpf mq_open
-"""
-"""Calls whose result is a new descriptor."""
+_STREAMING = frozenset({"read1", "write1", "readv1", "writev1", "recvmsg1", "sendmsg1"})
 
 
 class Plan:
     """All that the engine knows of one call number before it is made."""
 
     __slots__ = (
-        *("before", "count", "early", "effect", "fds", "first_fd", "last", "name", "namer", "readers", "reports_entry"),
+        *("before", "count", "early", "effect", "fds", "first_fd", "last", "name", "namer"),
+        *("prepare", "readers", "reports_entry", "streams"),
     )
 
-    def __init__(self, signature: SyscallSignature, effect: Effect | None) -> None:
+    def __init__(self, signature: SyscallSignature, effect: Effect | None, prepare: Preparation | None) -> None:
         self.name = signature.name
         self.count = len(signature.arguments)
         self.fds = fd_arguments(signature.arguments)
@@ -57,31 +57,22 @@ class Plan:
         self.last = signature.name in _LAST
         """It never returns, so its entry is its only record."""
         self.reports_entry = self.early or self.last
+        self.streams = any(word in _STREAMING for word in words) and self.name[0] != "p"
+        """Its buffer, argument 1, follows on the one before (pread and pwrite go anywhere)."""
         self.effect = effect
+        self.prepare = prepare
 
 
-def compile_plans(signatures: Mapping[int, SyscallSignature], fdtable: "FdTable") -> dict[int, Plan]:
-    """A plan for every number that has a name."""
-    effects = _effects(fdtable)
-    return {number: Plan(signature, effects.get(signature.name)) for number, signature in signatures.items()}
-
-
-def _effects(fdtable: "FdTable") -> dict[str, Effect]:
-    """What calls do to the table of descriptors and the working directory."""
-    effects: dict[str, Effect] = {
-        "close": fdtable.closed,
-        "close_range": fdtable.range_closed,
-        "fcntl": fdtable.fcntl_returned,
-        "socket": fdtable.socket_created,
-        "socketpair": fdtable.socket_pair_created,
-        "bind": fdtable.socket_bound,
+def compile_plans(
+    signatures: Mapping[int, SyscallSignature], effects: Mapping[str, Effect], preparations: Mapping[str, Preparation]
+) -> dict[int, Plan]:
+    """A plan for every number that has a name, and at -1 the one for all others."""
+    plans = {
+        number: Plan(signature, effects.get(signature.name), preparations.get(signature.name))
+        for number, signature in signatures.items()
     }
-    effects |= dict.fromkeys(("dup2", "dup3"), fdtable.replaced)
-    effects |= dict.fromkeys(("connect", "listen"), fdtable.socket_connected)
-    effects |= dict.fromkeys(("accept", "accept4"), fdtable.socket_accepted)
-    effects |= dict.fromkeys(_OPENING.split(), fdtable.opened)
-    effects |= dict.fromkeys(["chdir", "fchdir", "chroot", "pivot_root", "setns", "unshare"], fdtable.moved)
-    return effects
+    plans[-1] = Plan(SyscallSignature("unknown", UNKNOWN_ARGUMENTS), None, None)
+    return plans
 
 
 def _reader(word: str) -> Reader:

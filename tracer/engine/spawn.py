@@ -25,6 +25,7 @@ from dataclasses import dataclass
 
 from tracer.commands import Program
 from tracer.engine import bindings
+from tracer.engine.seccomp_filter import Filter
 
 CANNOT_EXECUTE = 127
 _RESET_SIGNALS = ("PIPE", "INT", "QUIT", "TERM", "HUP", "IO", "ALRM", "XFSZ")
@@ -62,13 +63,13 @@ def find_program(program: Program) -> str:
     raise SpawnError(f"{name}: {'permission denied' if exists else 'no such program'}")
 
 
-def spawn(program: Program, streams: Streams, request: int) -> int:
+def spawn(program: Program, streams: Streams, request: int, filtered: Filter | None = None) -> int:
     """Fork, and seize the child before it does anything; its pid. `request` is how it goes on from there."""
     path = find_program(program)
     gate_read, gate_write = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become(program, path, streams, gate_read, gate_write)
+        _become(program, path, streams, filtered, gate_read, gate_write)
     os.close(gate_read)
     try:
         bindings.checked_ptrace(bindings.PTRACE_SEIZE, pid, 0, bindings.OPTIONS)
@@ -90,7 +91,9 @@ def open_log(path: str) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 
-def _become(program: Program, path: str, streams: Streams, gate_read: int, gate_write: int) -> None:
+def _become(
+    program: Program, path: str, streams: Streams, filtered: Filter | None, gate_read: int, gate_write: int
+) -> None:
     """The child: from fork to execve. Never returns."""
     try:
         os.close(gate_write)
@@ -111,6 +114,8 @@ def _become(program: Program, path: str, streams: Streams, gate_read: int, gate_
             if source >= 0:
                 os.dup2(source, fd)
         os.chdir(program.cwd)
+        if filtered is not None:
+            filtered.install()
         os.execve(path, program.argv, dict(pair.partition("=")[::2] for pair in program.environment))
     except OSError as error:
         # Nobody reads this where stderr is the log; the engine sees execve's result itself and says it.

@@ -1,7 +1,7 @@
 """What a wait status of a traced task means: ptrace(2), "Stopped states".
 
-waitpid(2) hands out one 32-bit word. The engine's loop compares the commonest value itself (`SYSCALL_STOP`); all
-others come here and leave as one of these small records.
+waitpid(2) hands out one 32-bit word. The engine's loop compares the two commonest values itself (`SYSCALL_STOP` and
+`SECCOMP_STOP`); all others come here and leave as one of these small records.
 
     bits 0-7    0x7f: stopped; else the task is gone (0: it exited, N: signal N killed it, |0x80 with a core dump)
     bits 8-15   the signal, or the exit code; 0x80 added to SIGTRAP marks a system call stop (TRACESYSGOOD)
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 SYSCALL_STOP = 0x857F
 """SIGTRAP|0x80, stopped: a system call begins or ends. PTRACE_GET_SYSCALL_INFO says which."""
+SECCOMP_STOP = 0x7057F
+"""PTRACE_EVENT_SECCOMP: a filter stops a call that begins."""
 
 EVENT_FORK = 1
 EVENT_VFORK = 2
@@ -73,7 +75,7 @@ Stop = TaskGone | NewTask | Executed | GroupStop | Trap | SignalDelivery | Unkno
 
 
 def classify(status: int) -> Stop:
-    """The meaning of any wait status but `SYSCALL_STOP`."""
+    """The meaning of any wait status but that of a system call stop."""
     if status & 0x7F != 0x7F:
         killed_by = status & 0x7F
         return TaskGone(None, killed_by) if killed_by else TaskGone((status >> 8) & 0xFF, None)

@@ -14,12 +14,13 @@ import time
 
 from tracer.commands import Launch, Program
 from tracer.engine import spawn
-from tracer.engine.bindings import PTRACE_CONT
+from tracer.engine.bindings import PTRACE_CONT, PTRACE_SYSCALL
 from tracer.engine.chronicle import Chronicle
 from tracer.engine.control import Control
 from tracer.engine.curtain import Curtain, listening_paths
 from tracer.engine.loop import Loop
 from tracer.engine.orders import obey
+from tracer.engine.seccomp_filter import Filter
 from tracer.engine.tracee import Task, state
 from tracer.events import RecordingEnded
 
@@ -39,19 +40,31 @@ _COULD_NOT_RUN = 127
 class Story:
     """Implements `loop.Course`."""
 
-    def __init__(self, loop: Loop, chronicle: Chronicle, control: Control | None, streams: spawn.Streams) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        chronicle: Chronicle,
+        control: Control | None,
+        streams: spawn.Streams,
+        filtered: Filter | None = None,
+    ) -> None:
         self.exit_code: int | None = None
         self.reason = ""
         self._loop = loop
         self._chronicle = chronicle
         self._control = control
         self._streams = streams
+        self._filtered = filtered
+        self._request = PTRACE_CONT if filtered else PTRACE_SYSCALL
+        """How what is started goes on between the calls that are watched."""
         self._launch: Launch
         self._background: dict[int, Program] = {}
         self._foreground = 0
         self._awaited: dict[str, str] = {}
         """Socket path -> label of background programs that do not listen yet."""
         self._curtain: Curtain | None = None
+        self._behind_curtain = False
+        """No call at all is watched."""
         self._orphan_ticks = 0
         self._ticks_after_exit = 0
         self._ending_since = 0.0
@@ -65,11 +78,18 @@ class Story:
         for program in launch.background:
             if program.listens_on:
                 self._awaited[program.listens_on] = program.label
-        if launch.hold and self._awaited:
-            self._loop.request = PTRACE_CONT
+        if self._filtered is not None:
+            names = self._filtered.names
+            text = f"calls other than these {len(names)} are not watched, and not recorded: {' '.join(names)}"
+            self._chronicle.note("filtered", text, {"speed": "filtered", "calls": " ".join(names)})
+        elif launch.hold and self._awaited:
+            self._behind_curtain = True
+            self._request = PTRACE_CONT
+        if not self._behind_curtain:
+            self._loop.census.affinity.gather()
         for program in launch.background:
             self._start_background(program)
-        if self._loop.request == PTRACE_CONT:
+        if self._behind_curtain:
             self._lower_curtain()
         if not self._awaited and not self.reason:
             self._start_foreground()
@@ -89,7 +109,10 @@ class Story:
         if self._curtain is not None:
             self._curtain.close()
             self._curtain = None
-        if self._loop.request == PTRACE_CONT:
+        if self._behind_curtain:
+            self._behind_curtain = False
+            self._request = PTRACE_SYSCALL
+            self._loop.census.affinity.gather()
             self._loop.watch_calls()
             self._chronicle.note("watching", "from here on every call is recorded")
             self._loop.wake()
@@ -99,14 +122,15 @@ class Story:
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         log = spawn.open_log(log_path)
         try:
-            pid = spawn.spawn(program, spawn.Streams(null, log, new_session=True), self._loop.request)
+            streams = spawn.Streams(null, log, new_session=True)
+            pid = spawn.spawn(program, streams, self._request, self._filtered)
         except spawn.SpawnError as error:
             self._end(f"cannot start {program.label or program.argv[0]}: {error}")
             return
         finally:
             os.close(null)
             os.close(log)
-        self._loop.census.launched(pid, background=True)
+        self._loop.census.launched(pid, background=True, request=self._request)
         self._background[pid] = program
         label = program.label or program.argv[0]
         self._chronicle.note(
@@ -119,13 +143,13 @@ class Story:
             labels = ", ".join(program.label or program.argv[0] for program in self._background.values())
             self._chronicle.note("ready", f"{labels}: ready; the story begins")
         try:
-            self._foreground = spawn.spawn(program, self._streams, self._loop.request)
+            self._foreground = spawn.spawn(program, self._streams, self._request, self._filtered)
         except spawn.SpawnError as error:
             self.exit_code = _COULD_NOT_RUN
             self._end(str(error))
             return
         self._chronicle.breakpoints.enable()
-        self._loop.census.launched(self._foreground, background=False)
+        self._loop.census.launched(self._foreground, background=False, request=self._request)
 
     def listening(self, path: str) -> None:
         """A socket bound to this path listens; the last one that was awaited lets the story begin."""
@@ -186,7 +210,11 @@ class Story:
         alone = all(process.background for process in census.processes.values())
         if times < (_SETTLED_ALONE if alone else _SETTLED_IN_COMPANY):
             return True
-        if all(task.in_call and state(task.tid) == "S" for task in census.tasks.values()):
+        # Where only some calls are watched, a task may sleep in another.
+        if all(
+            (task.in_call or task.process.request == PTRACE_CONT) and state(task.tid) == "S"
+            for task in census.tasks.values()
+        ):
             self._end("the foreground program has ended and everything has settled")
         return True
 

@@ -5,9 +5,11 @@ doing: the system call it is in. Identity is outer pid plus start time: pids are
 the same process has other numbers, which may collide with numbers outside.
 """
 
+import enum
 import os
 from typing import TYPE_CHECKING
 
+from tracer.engine.bindings import PTRACE_SYSCALL
 from tracer.engine.memory import Memory
 
 if TYPE_CHECKING:
@@ -17,13 +19,26 @@ if TYPE_CHECKING:
 Arguments = tuple[int, ...]
 
 
+class Place(enum.Enum):
+    """Which processors a task may use; see `affinity`."""
+
+    ANYWHERE = enum.auto()
+    HERE = enum.auto()
+    """The engine's own, because it has been put there."""
+    OWN = enum.auto()
+    """What one of the tracees has asked for: not ours to change."""
+
+
 class Process:
     """A thread group on the host."""
 
-    __slots__ = ("background", "cwd", "fds", "foreign", "generation", "memory", "nspids", "pid", "tasks")
+    __slots__ = ("background", "cwd", "fds", "foreign", "generation", "memory", "nspids", "pid", "request", "tasks")
 
-    def __init__(self, pid: int, *, background: bool) -> None:
+    def __init__(self, pid: int, *, background: bool, request: int = PTRACE_SYSCALL) -> None:
         self.pid = pid
+        self.request = request
+        """How its tasks go on between calls: PTRACE_SYSCALL, to stop at every call; PTRACE_CONT, to stop only at
+        those that a filter stops at, or at none."""
         self.memory = Memory(pid)
         self.fds: dict[int, OpenFile] = {}
         self.cwd: OpenFile | None = None
@@ -49,6 +64,7 @@ class Task:
         "files",
         "in_call",
         "number",
+        "place",
         "plan",
         "prelude",
         "process",
@@ -58,6 +74,7 @@ class Task:
     def __init__(self, tid: int, process: Process) -> None:
         self.tid = tid
         self.process = process
+        self.place = Place.ANYWHERE
         self.in_call = False
         self.number = -1
         self.plan: Plan

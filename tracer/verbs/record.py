@@ -1,5 +1,6 @@
 """``glassbottom record``: a run without a screen, kept in a file."""
 
+import dataclasses
 import os
 import signal
 
@@ -20,12 +21,13 @@ The container's output and exit code are passed on, so that a script cannot tell
   -o, --output FILE    the recording (default: recording.jsonl)
 {SEATS_HELP}
   --lesson NAME        the stages to look for (default: 010_docker_run)
+  --speed full|filtered  every system call, or only those that stages and panes are made of
   --help               this
 """
 
 _TAIL_BYTES = 1 << 16
 
-OPTIONS = (*SEATS, "--lesson", "-o", "--output")
+OPTIONS = (*SEATS, "--lesson", "--speed", "-o", "--output")
 _FORWARDED = (
     signal.SIGINT,
     signal.SIGTERM,
@@ -46,6 +48,8 @@ def main(argv: list[str]) -> int:
     refused = refuse_what_docker_would(words)
     if refused or "--help" in words.docker:
         return refused
+    if words.options.get("--speed", "full") not in ("full", "filtered"):
+        raise CommandError(f"--speed {words.options['--speed']}: it is full or filtered", 2)
     _refuse_where_nothing_runs()
     words.options.setdefault("-o", words.options.get("--output", "recording.jsonl"))
     cleanup.kill_abandoned()
@@ -54,6 +58,7 @@ def main(argv: list[str]) -> int:
 
 
 def _record(words: RunWords) -> int:
+    from tracer.commands import Speed
     from tracer.events import RecordingEnded
     from tracer.launch import prepare
     from tracer.session.last_words import last_words
@@ -70,7 +75,8 @@ def _record(words: RunWords) -> int:
 
         for number in _FORWARDED:
             signal.signal(number, forward)
-        session = LiveSession(prepared.recording, prepared.launch)
+        speed: Speed = "filtered" if words.options.get("--speed") == "filtered" else "full"
+        session = LiveSession(prepared.recording, dataclasses.replace(prepared.launch, speed=speed))
         try:
             session.wait()
         finally:
