@@ -75,4 +75,5 @@ def _check_writable(path: str) -> None:
         with open(path, "wb"):
             pass
     except OSError as error:
-        raise CommandError(f"cannot write {path}: {(error.strerror or '').lower()}") from error
+        reason = (error.strerror or str(error)).lower()
+        raise CommandError(f"cannot write {path}: {reason}; choose another file with -o", 125) from error

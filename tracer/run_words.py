@@ -42,10 +42,10 @@ def take_apart(words: Sequence[str], with_value: Sequence[str], without: Sequenc
         name, equals, value = rest[0].partition("=")
         if name in with_value:
             rest.pop(0)
-            if not equals:
-                if not rest:
-                    raise CommandError(f"{name} needs a value", 2)
+            if not equals and rest:
                 value = rest.pop(0)
+            if not value:
+                raise CommandError(f"{name} needs a value", 2)
             taken.options[name] = value
         elif rest[0] in without:
             taken.options[rest.pop(0)] = ""
@@ -53,11 +53,28 @@ def take_apart(words: Sequence[str], with_value: Sequence[str], without: Sequenc
             break
     if rest[:1] == ["--"]:
         rest.pop(0)
-    for word in ("docker", "run"):
-        if rest[:1] == [word]:
-            rest.pop(0)
-    taken.docker = rest
+    taken.docker = _after_run(rest)
     return taken
+
+
+def _after_run(words: list[str]) -> list[str]:
+    """What follows ``docker run`` or ``docker container run``, both of which may be left out.
+
+    Raises CommandError where docker is to do something else: taken for an image, it would be a riddle.
+    """
+    rest = words[1:] if words[:1] == ["docker"] else words
+    if rest[:2] == ["container", "run"]:
+        return rest[2:]
+    if rest[:1] == ["run"]:
+        return rest[1:]
+    if rest is words:
+        return rest
+    other = " ".join(["docker", *rest[: 2 if rest[:1] == ["container"] else 1]])
+    raise CommandError(
+        f"only `docker run` and `docker container run` can be traced, and this is `{other}`; "
+        "options of docker's own (-H, --context) are left out, and an image named docker is docker:latest",
+        125,
+    )
 
 
 def refuse_what_docker_would(words: RunWords) -> int:

@@ -80,10 +80,16 @@ def test_every_verb_teaches_by_an_example(verb: str) -> None:
         (("record", "-o", "x", "run", "--memory", "abc", "hostbox"), 125, "invalid size: 'abc'"),
         (
             ("record", "-o", "/nonexistent/x", "run", "hostbox"),
-            1,
-            "cannot write /nonexistent/x: no such file or directory",
+            125,
+            "cannot write /nonexistent/x: no such file or directory; choose another file with -o",
         ),
         (("record", "--speed", "fast", "run", "hostbox"), 2, "--speed fast: it is full or filtered"),
+        (("record", "-o", "/", "run", "hostbox"), 125, "cannot write /: is a directory"),
+        (
+            ("record", "-o", "x", "--", "docker", "ps"),
+            125,
+            "only `docker run` and `docker container run` can be traced",
+        ),
         (("record", "-o", "x", "run"), 1, "docker: 'docker run' requires at least 1 argument"),
         (("replay", "/nonexistent.jsonl"), 1, "/nonexistent.jsonl: there is no such file, and no such lesson"),
         (("report", "/nonexistent.jsonl"), 1, "/nonexistent.jsonl: there is no such file, and no such lesson"),

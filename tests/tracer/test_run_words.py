@@ -14,6 +14,9 @@ WITH_VALUE = ("--client", "--runtime", "-o", "--output")
         (["-it", "hostbox", "sh"], {}, ["-it", "hostbox", "sh"]),
         (["-o", "f", "--", "docker", "run", "--rm", "x"], {"-o": "f"}, ["--rm", "x"]),
         (["-o", "f", "run", "--rm", "x"], {"-o": "f"}, ["--rm", "x"]),
+        (["docker", "container", "run", "--rm", "x"], {}, ["--rm", "x"]),
+        (["container", "run", "x"], {}, ["x"]),
+        (["docker:latest"], {}, ["docker:latest"]),
         (["--output=f", "docker", "run", "x", "-o", "y"], {"--output": "f"}, ["x", "-o", "y"]),
         (["--client", "docker", "-it", "x"], {"--client": "docker"}, ["-it", "x"]),
         (["-it", "--runtime", "crun", "x"], {}, ["-it", "--runtime", "crun", "x"]),
@@ -28,10 +31,28 @@ def test_our_options_end_at_the_first_word_of_dockers(
     assert (taken.options, taken.docker) == (options, docker)
 
 
-def test_an_option_without_its_value_is_a_sentence() -> None:
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["docker", "ps"], "`docker ps`"),
+        (["docker", "container", "ls", "-a"], "`docker container ls`"),
+        (["docker", "-H", "unix:///x", "run", "y"], "`docker -H`"),
+        (["docker"], "`docker`"),
+    ],
+)
+def test_what_is_not_run_is_refused(words: list[str], named: str) -> None:
+    """`ps` is no image; exit code 125, as docker's own refusals have."""
+    with pytest.raises(CommandError, match=f"only `docker run` .* can be traced, and this is {named}; ") as raised:
+        take_apart(["-o", "f", "--", *words], WITH_VALUE)
+
+    assert raised.value.exit_code == 125
+
+
+@pytest.mark.parametrize("words", [["-o"], ["-o", "", "x"], ["--output=", "x"]])
+def test_an_option_without_its_value_is_a_sentence(words: list[str]) -> None:
     """Exit code 2: the command line cannot be understood."""
-    with pytest.raises(CommandError, match="-o needs a value") as raised:
-        take_apart(["-o"], WITH_VALUE)
+    with pytest.raises(CommandError, match="(-o|--output) needs a value") as raised:
+        take_apart(words, WITH_VALUE)
 
     assert raised.value.exit_code == 2
 
