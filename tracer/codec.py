@@ -154,9 +154,12 @@ def decode_header(line: str) -> events.RecordingHeader:
             int(number): events.SyscallSignature(name, tuple((str(a), str(t)) for a, t in arguments))
             for number, (name, arguments) in plain.pop("syscalls").items()
         }
-        plain["command"] = tuple(plain["command"])
-        plain["stages"] = tuple(plain["stages"])
-        return events.RecordingHeader(version=version, syscalls=syscalls, **plain)
+        plain.setdefault("typed", ())
+        for key in ("command", "stages", "typed"):
+            plain[key] = tuple(plain[key])
+        # Keys that later versions add without a new format number change nothing in what is known here.
+        known = {key: plain[key] for key in _HEADER_KEYS if key in plain}
+        return events.RecordingHeader(version=version, syscalls=syscalls, **known)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecordingError(
             f"line 1: a damaged header ({error}); nothing can be read without it: copy or record it again"
@@ -178,6 +181,7 @@ def decode_command(line: str) -> commands.Command:
             plain["background"] = tuple(_program(program) for program in plain["background"])
             plain["foreground"] = _program(plain["foreground"])
             plain["stages"] = tuple(plain["stages"])
+            plain["typed"] = tuple(plain["typed"])
         return cls(**plain)  # type: ignore[no-any-return]
     except (ValueError, KeyError, TypeError) as error:
         raise RecordingError(f"not a command: {line[:80]!r} ({error})") from error
@@ -229,6 +233,7 @@ _FIELDS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
 }
 # A dataclass with one field would make attrgetter answer the value instead of a tuple.
 _FIELDS[events.HoldReleased] = lambda event: (event.time_ns,)
+_HEADER_KEYS = tuple(field.name for field in dataclasses.fields(events.RecordingHeader))
 _EXITED_FIELDS = _FIELDS[events.SyscallExited]
 _DEFAULTS = {cls: [_default(field) for field in dataclasses.fields(cls)] for cls in _KINDS.values()}
 _RESTORE = {cls: _restorers(cls) for cls in _KINDS.values()}

@@ -45,6 +45,8 @@ class Launch:
     seats: Mapping[str, str]
     hold: bool
     """True: hold at every stage (a breakpoint is armed on each). False: record straight through."""
+    typed: tuple[str, ...] = ()
+    """`docker run ...` as the user typed it, for the header; the foreground program has words of its own."""
     speed: Speed = "full"
     """`full`: every call is recorded. `filtered`: only those that the stages, the decoders and the table of sockets
     need, and every call of a process that installs a seccomp filter of its own; a note says which."""

@@ -255,7 +255,7 @@ class RecordingHeader:
     kernel: str
     architecture: str
     command: tuple[str, ...]
-    """The `docker run` command line, secrets masked."""
+    """The client's command line, secrets masked."""
     seats: Mapping[str, str]
     """Layer -> program in that seat: `daemon` -> `python -m runtime.daemon`."""
     stages: tuple[Mapping[str, object], ...]
@@ -265,3 +265,5 @@ class RecordingHeader:
     """`full`: every call of every traced task."""
     lesson: str = ""
     """The lesson's id, where the run belongs to one."""
+    typed: tuple[str, ...] = ()
+    """`docker run ...` as the user typed it, secrets masked; empty where there was nobody who did."""

@@ -46,6 +46,7 @@ def prepare(words: RunWords, *, hold: bool) -> Iterator[Prepared]:
             foreground=plan.foreground(["run", *words.docker], os.getcwd()),
             stages=lesson.stages,
             lesson=lesson.id,
+            typed=("docker", "run", *words.docker),
             seats=plan.seats,
             hold=hold,
         )

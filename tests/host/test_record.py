@@ -2,31 +2,19 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.stack_leftovers import NOTHING, left_of
 from tracer import procfs
-from tracer.leftovers import cgroup_folders, links_of, processes_of
+from tracer.leftovers import processes_of
 from tracer.stack import StackPlan, load
 
-pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.xdist_group("record")]
-
-
-@pytest.fixture
-def runtime_dir() -> Iterator[Path]:
-    """An XDG_RUNTIME_DIR of its own, short as real ones are; nothing may be left in it."""
-    folder = Path(tempfile.mkdtemp(prefix="gb-", dir="/tmp"))
-    yield folder
-    left = sorted(path.name for path in folder.iterdir() if path.name != "run.jsonl")
-    shutil.rmtree(folder)
-    assert left == []
+pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 
 def record(runtime_dir: Path, *words: str) -> "subprocess.Popen[str]":
@@ -42,8 +30,7 @@ def record(runtime_dir: Path, *words: str) -> "subprocess.Popen[str]":
         "run",
         *words,
     ]
-    environment = {**os.environ, "XDG_RUNTIME_DIR": str(runtime_dir)}
-    return subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, text=True, env=environment)
+    return subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, text=True)
 
 
 def test_record_passes_streams_and_exit_code_on(runtime_dir: Path) -> None:
@@ -55,6 +42,7 @@ def test_record_passes_streams_and_exit_code_on(runtime_dir: Path) -> None:
     assert (process.returncode, out, err) == (3, "from stdin\n", "err\n")
     assert json.loads(lines[-1])[0] == "ended"
     assert json.loads(lines[-1])[2] == 3
+    assert json.loads(lines[0])["typed"][:4] == ["docker", "run", "--rm", "-i"]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +89,6 @@ def test_record_says_which_program_did_not_come_up(runtime_dir: Path) -> None:
         [sys.executable, "-m", "tracer", "record", "-o", f"{runtime_dir}/run.jsonl", "--daemon", "false", "hostbox"],
         capture_output=True,
         text=True,
-        env={**os.environ, "XDG_RUNTIME_DIR": str(runtime_dir)},
     )
 
     assert done.returncode == 125
@@ -134,7 +121,7 @@ def test_record_says_so_when_its_engine_is_killed(runtime_dir: Path) -> None:
     assert process.returncode == 125
     assert "engine ended early" in err
     assert "Traceback" not in err
-    assert left_of(plan) == []
+    assert left_of(plan) == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -155,11 +142,10 @@ def test_kill_9_of_a_part_and_of_the_owner_leaves_nothing_after_cleanup(runtime_
         [sys.executable, "-m", "tracer", "cleanup"],
         capture_output=True,
         text=True,
-        env={**os.environ, "XDG_RUNTIME_DIR": str(runtime_dir)},
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert left_of(plan) == []
+    assert left_of(plan) == NOTHING
 
 
 def only_plan(runtime_dir: Path) -> StackPlan:
@@ -170,11 +156,3 @@ def only_plan(runtime_dir: Path) -> StackPlan:
 def pid_of(plan: StackPlan, part: str) -> int:
     """The one process of the stack with this in its command line (the shim's parent has ended by now)."""
     return next(pid for pid in processes_of(plan) if part in " ".join(procfs.argv(pid)))
-
-
-def left_of(plan: StackPlan) -> list[str]:
-    """Everything on this host that bears the stack's name."""
-    mounts = [mount.point for mount in procfs.mounts() if mount.point.startswith(f"{plan.root}/")]
-    processes = [" ".join(procfs.argv(pid)) for pid in processes_of(plan)]
-    files = [path for path in (plan.root, plan.registry) if os.path.lexists(path)]
-    return [*processes, *mounts, *cgroup_folders(plan), *links_of(plan), *files]

@@ -114,9 +114,22 @@ def test_a_header_survives_its_line() -> None:
         stages=({"id": "client-parses", "on": {"process": "executed"}},),
         syscalls={0: events.SyscallSignature("read", (("fd", "unsigned int"),))},
         lesson="docker_run",
+        typed=("docker", "run", "-e", "A=b c", "hostbox"),
     )
 
     assert codec.decode_header(codec.encode_header(header)) == header
+
+
+def test_a_header_of_an_older_or_a_newer_glassbottom_is_read() -> None:
+    """Keys that came later may be missing, and those that come later still are passed over."""
+    line = (
+        '{"glassbottom": 1, "created": "", "kernel": "", "architecture": "", "command": ["docker"], "seats": {}, '
+        '"stages": [], "syscalls": {}, "of-tomorrow": 1}'
+    )
+
+    header = codec.decode_header(line)
+
+    assert (header.command, header.typed, header.mode) == (("docker",), (), "full")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +151,9 @@ def test_a_foreign_header_is_refused(line: str, complaint: str) -> None:
 def test_commands_survive_their_line() -> None:
     """Each of them, programs included."""
     program = commands.Program(("docker", "run"), ("PATH=/bin",), "/", "/run/docker.sock", "daemon")
-    launch = commands.Launch((program,), program, ({"id": "a"},), "docker_run", {"client": "docker"}, hold=True)
+    launch = commands.Launch(
+        (program,), program, ({"id": "a"},), "docker_run", {"client": "docker"}, True, typed=("docker",)
+    )
     given_commands: list[commands.Command] = [
         launch,
         commands.Resume(),

@@ -51,7 +51,7 @@ def test_what_is_not_run_is_refused(words: list[str], named: str) -> None:
 @pytest.mark.parametrize("words", [["-o"], ["-o", "", "x"], ["--output=", "x"]])
 def test_an_option_without_its_value_is_a_sentence(words: list[str]) -> None:
     """Exit code 2: the command line cannot be understood."""
-    with pytest.raises(CommandError, match="(-o|--output) needs a value") as raised:
+    with pytest.raises(CommandError, match=r"(-o|--output) needs a value") as raised:
         take_apart(words, WITH_VALUE)
 
     assert raised.value.exit_code == 2

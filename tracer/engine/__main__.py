@@ -173,6 +173,7 @@ def _header(
         syscalls=signatures,
         mode=launch.speed,
         lesson=launch.lesson,
+        typed=redactor.mask_command(launch.typed),
     )
 
 

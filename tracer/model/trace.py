@@ -1,5 +1,6 @@
 """The fold itself: events in, facts with sequence numbers in place."""
 
+import shlex
 from array import array
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -170,12 +171,14 @@ class TraceModel:
 
     @property
     def command_line(self) -> str:
-        """The command as a person would type it: `docker run ...`, whoever sits in the client's seat."""
+        """The command as a person typed it, or would: `docker run ...`, whoever sits in the client's seat."""
+        if self.header.typed:
+            return shlex.join(self.header.typed)
         words = list(self.header.command)
         seat = recognise(words[0] if words else "", words)
         if seat is None or seat.layer is not Layer.CLIENT or seat.verb not in words:
-            return " ".join(words)
-        return " ".join(["docker", *words[words.index(seat.verb) :]])
+            return shlex.join(words)
+        return shlex.join(["docker", *words[words.index(seat.verb) :]])
 
     # --- asking ---------------------------------------------------------------------------------------------------
 

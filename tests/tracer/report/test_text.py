@@ -1,5 +1,6 @@
 """Reports over a generated recording: linear text, JSON, and the process tree."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -24,6 +25,15 @@ def test_text_report_tells_every_stage_in_order(recording: Recording) -> None:
     headings = [line.split(".")[0] for line in lines if line.startswith("Stage ")]
 
     assert headings == [f"Stage {number} of 15" for number in range(1, 16) if number != 14]
+
+
+def test_text_report_begins_with_what_the_user_typed(recording: Recording) -> None:
+    """Quoted as a shell needs it; the client's own words, which a recording of old has alone, come near it."""
+    old = next(text_report(recording))
+    recording.header = dataclasses.replace(recording.header, typed=("docker", "run", "hostbox", "sh", "-c", "echo hi"))
+
+    assert old == "docker run -i -t --name alpine hostbox sh"
+    assert next(text_report(recording)) == "docker run hostbox sh -c 'echo hi'"
 
 
 def test_text_report_names_what_was_not_observed(recording: Recording) -> None:
