@@ -8,6 +8,7 @@ import asyncio
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from runtime.daemon import log_options
 from runtime.daemon.logs import JsonFileLog
 from runtime.daemon.mount_points import MountPoint
 from runtime.daemon.rootfs_files import SnapshotMount
@@ -103,6 +104,24 @@ class Container:
     def new_streams(self) -> None:
         """Streams for the next run. Clients may attach to them before it starts, and the CLI always does."""
         self.streams = ProcessStreams(bool(self.config.get("OpenStdin")), self.terminal)
+
+    def begin_log(self) -> None:
+        """Log what comes out of the current streams, unless `--log-driver none` was given. Raises ServerError."""
+        asked = self.host_config["LogConfig"]
+        if asked["Type"] == "none":
+            return
+        names = {
+            "Name": self.name,
+            "ID": self.id[:12],
+            "FullID": self.id,
+            "ImageName": self.image_name,
+            "ImageID": self.image_id.removeprefix("sha256:")[:12],
+            "ImageFullID": self.image_id,
+            "Command": " ".join([self.path, *self.args]),
+            "DaemonName": "docker",
+        }
+        self.log.begin(log_options.parse(asked["Config"], self.config["Labels"], self.config["Env"], names))
+        self.streams.add_sink(self.log)
 
     @property
     def terminal(self) -> bool:

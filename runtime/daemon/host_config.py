@@ -7,7 +7,7 @@ never asks whether one is there. What cannot be meant is refused here, in docker
 import os
 from typing import Any
 
-from runtime.daemon import capabilities
+from runtime.daemon import capabilities, log_options
 from runtime.daemon.errors import InvalidParameterError
 from runtime.daemon.json_types import check_types
 
@@ -106,11 +106,12 @@ def verify(host: dict[str, Any], runtimes: dict[str, str]) -> None:
         raise InvalidParameterError("SHM size can not be less than 0")
     if host["BlkioWeight"] and not 10 <= host["BlkioWeight"] <= 1000:
         raise InvalidParameterError("Range of blkio weight is from 10 to 1000")
-    if host["LogConfig"]["Type"] not in ("json-file", "none"):
-        raise InvalidParameterError(f"logger: no log driver named '{host['LogConfig']['Type']}' is registered")
+    log_options.verify(host["LogConfig"])
     policy = host["RestartPolicy"].get("Name") or "no"
     if policy not in ("no", "always", "on-failure", "unless-stopped"):
         raise InvalidParameterError(f"invalid restart policy '{policy}'")
+    if policy != "on-failure" and host["RestartPolicy"]["MaximumRetryCount"]:
+        raise InvalidParameterError(f"maximum retry count cannot be used with restart policy '{policy}'")
     if host["AutoRemove"] and policy != "no":
         raise InvalidParameterError("can't create 'AutoRemove' container with restart policy")
     for key in ("PidMode", "IpcMode", "UTSMode", "UsernsMode", "CgroupnsMode"):

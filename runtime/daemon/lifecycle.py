@@ -98,9 +98,7 @@ class Lifecycle:
         container.task_exited = loop.create_future()
         await self._tasks.create_container(container, container.image_name, spec)
         stdio = streams.make_fifos(self.fifo_directory(container), "init")
-        if container.host_config["LogConfig"]["Type"] != "none":
-            container.log.begin()
-            streams.add_sink(container.log)
+        container.begin_log()
         streams.on_input_closed = lambda: self._background.spawn(self._tasks.close_stdin(container.id))
         streams.open()
         pid = await self._tasks.create_task(container, stdio)
@@ -145,9 +143,7 @@ class Lifecycle:
             return
         container.stopped.clear()
         streams = container.streams
-        if container.host_config["LogConfig"]["Type"] != "none":
-            container.log.begin()
-            streams.add_sink(container.log)
+        container.begin_log()
         try:
             streams.adopt_fifos(self.fifo_directory(container), "init")
             streams.open()

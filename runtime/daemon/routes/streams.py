@@ -1,6 +1,7 @@
 """Attach and logs: what a container's process writes, and what is written to it."""
 
 import time
+from urllib.parse import quote_plus
 
 from aiohttp import web
 
@@ -11,7 +12,7 @@ from runtime.daemon.container import Container
 from runtime.daemon.engine import Engine
 from runtime.daemon.errors import ConflictError, InvalidParameterError
 from runtime.daemon.hijack import HijackedReply, HijackedStream, hijack
-from runtime.daemon.logs import LogQuery
+from runtime.daemon.logs import LogEntry, LogQuery
 from runtime.daemon.router import Route
 from runtime.daemon.stdcopy import frame
 from runtime.daemon.timestamps import from_query
@@ -64,11 +65,16 @@ class StreamRoutes:
         timestamps, details = call.flag("timestamps"), call.flag("details")
         reply = await stream_reply(call, "application/vnd.docker.raw-stream")
         async for entry in container.log.read(query):
-            text = f"{' ' if details else ''}{entry.text}"
+            text = f"{_details(entry)} {entry.text}" if details else entry.text
             data = (f"{entry.time} {text}" if timestamps else text).encode()
             await reply.write(data if container.terminal else frame(entry.stream, data))
         await reply.write_eof()
         return reply
+
+
+def _details(entry: LogEntry) -> str:
+    """`a=b,tag=x`: what was logged beside the line, quoted as in a URL's query."""
+    return ",".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in entry.attributes)
 
 
 def _log_query(call: Call) -> LogQuery:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from runtime.daemon import log_options
+from runtime.daemon.errors import ServerError
+from runtime.daemon.log_options import LogOptions
 from runtime.daemon.logs import JsonFileLog, LogQuery
 from runtime.daemon.stdcopy import STDERR, STDOUT
 from runtime.daemon.stdio import ProcessStreams
@@ -99,7 +102,7 @@ async def test_early_input_waits_for_the_process(tmp_path: Path) -> None:
 async def test_log_splits_lines_and_streams(tmp_path: Path) -> None:
     """One entry a line; what lacks its newline is logged at the end; long lines are cut at 16 KiB."""
     log = JsonFileLog(str(tmp_path / "log"))
-    log.begin()
+    log.begin(LogOptions())
 
     log.feed(STDOUT, b"a\nb")
     log.feed(STDERR, b"e\n")
@@ -114,7 +117,7 @@ async def test_log_splits_lines_and_streams(tmp_path: Path) -> None:
 async def test_log_tail_counts_from_the_end(tmp_path: Path, tail: int) -> None:
     """The last N entries, whatever the size of the file."""
     log = JsonFileLog(str(tmp_path / "log"))
-    log.begin()
+    log.begin(LogOptions())
     log.feed(STDOUT, b"".join(b"%d\n" % number for number in range(3000)))
     log.end()
 
@@ -126,7 +129,7 @@ async def test_log_tail_counts_from_the_end(tmp_path: Path, tail: int) -> None:
 async def test_log_tail_counts_wanted_streams_only(tmp_path: Path) -> None:
     """The last line of stderr, though others came after it."""
     log = JsonFileLog(str(tmp_path / "log"))
-    log.begin()
+    log.begin(LogOptions())
     log.feed(STDERR, b"e\n")
     log.feed(STDOUT, b"o\n" * 5)
     log.end()
@@ -134,10 +137,93 @@ async def test_log_tail_counts_wanted_streams_only(tmp_path: Path) -> None:
     assert ["e\n"] == [entry.text async for entry in log.read(LogQuery(stdout=False, tail=1))]
 
 
+async def test_log_is_rotated_by_size_and_read_across_files(tmp_path: Path) -> None:
+    """A full file makes room; readers and tails see all files that are kept, oldest first."""
+    log = JsonFileLog(str(tmp_path / "log"))
+    log.begin(LogOptions(max_size_bytes=400, max_files=3))
+    log.feed(STDOUT, b"".join(b"%03d\n" % number for number in range(50)))
+    log.end()
+
+    kept = [entry.text async for entry in log.read(LogQuery())]
+    tail = [entry.text async for entry in log.read(LogQuery(tail=8))]
+
+    assert ["log", "log.1", "log.2"] == sorted(path.name for path in tmp_path.iterdir())
+    assert kept == sorted(kept)
+    assert "049\n" == kept[-1]
+    assert 12 < len(kept) < 20
+    assert kept[-8:] == tail
+
+
+async def test_log_follower_loses_nothing_to_rotation(tmp_path: Path) -> None:
+    """Who follows reads the file that it has open to its end, then those that came after."""
+    log = JsonFileLog(str(tmp_path / "log"))
+    log.begin(LogOptions(max_size_bytes=300, max_files=50))
+    follower = log.read(LogQuery(follow=True))
+    log.feed(STDOUT, b"0\n")
+    seen = [(await anext(follower)).text]
+
+    log.feed(STDOUT, b"".join(b"%d\n" % number for number in range(1, 40)))
+    log.end()
+    seen += [entry.text async for entry in follower]
+
+    assert [f"{number}\n" for number in range(40)] == seen
+
+
+async def test_log_of_one_file_begins_again_when_it_is_full(tmp_path: Path) -> None:
+    """Without `max-file` there is nothing but the newest lines."""
+    log = JsonFileLog(str(tmp_path / "log"))
+    log.begin(LogOptions(max_size_bytes=300))
+
+    log.feed(STDOUT, b"".join(b"%d\n" % number for number in range(40)))
+    log.end()
+
+    kept = [entry.text async for entry in log.read(LogQuery())]
+    assert ["log"] == [path.name for path in tmp_path.iterdir()]
+    assert (True, "39\n") == (len(kept) < 6, kept[-1])
+
+
+async def test_log_options_choose_what_is_written_beside_a_line(tmp_path: Path) -> None:
+    """Labels and variables by name or pattern, and a tag made of the container's names."""
+    options = log_options.parse(
+        {"labels": "a,b", "env-regex": "^E", "tag": "{{.Name}}-{{ .ID }}", "max-size": "1.5k"},
+        {"a": "1", "z": "2"},
+        ["E1=x", "F=y"],
+        {"Name": "c1", "ID": "0123"},
+    )
+    log = JsonFileLog(str(tmp_path / "log"))
+    log.begin(options)
+    log.feed(STDOUT, b"x\n")
+    log.end()
+
+    (entry,) = [entry async for entry in log.read(LogQuery())]
+
+    assert (("E1", "x"), ("a", "1"), ("tag", "c1-0123")) == entry.attributes
+    assert 1536 == options.max_size_bytes
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"max-size": "1x"}, "invalid size: '1x'"),
+        ({"max-size": "0"}, "must be a positive number"),
+        ({"max-file": "0"}, "max-file cannot be less than 1"),
+        ({"max-file": "x"}, 'parsing "x"'),
+        ({"tag": "{{.Nope}}"}, "field Nope"),
+        ({"labels-regex": "("}, "error parsing regexp"),
+    ],
+)
+def test_log_options_that_cannot_be_read_are_named(options: dict[str, str], complaint: str) -> None:
+    """The start fails with a sentence that holds the word in question."""
+    with pytest.raises(ServerError, match="failed to initialize logging driver") as refused:
+        log_options.parse(options, {}, [], {})
+
+    assert complaint in refused.value.message
+
+
 async def test_log_follow_ends_with_the_run(tmp_path: Path) -> None:
     """A follower gets what is there, what comes, and the end."""
     log = JsonFileLog(str(tmp_path / "log"))
-    log.begin()
+    log.begin(LogOptions())
     log.feed(STDOUT, b"there\n")
     seen: list[str] = []
     got_first = asyncio.Event()
@@ -160,7 +246,7 @@ async def test_log_survives_a_torn_last_line(tmp_path: Path) -> None:
     """A daemon that was killed while it wrote leaves half a line: it is passed over."""
     path = tmp_path / "log"
     log = JsonFileLog(str(path))
-    log.begin()
+    log.begin(LogOptions())
     log.feed(STDOUT, b"whole\n")
     log.end()
     with path.open("a") as file:
