@@ -77,7 +77,7 @@ def _size(text: str) -> int:
     match = _SIZE.fullmatch(text)
     if match is None:
         raise _unreadable(f"invalid size: '{text}'")
-    size = int(float(match[1]) * 1024 ** ("kmgtp".index(match[2].lower()) + 1 if match[2] else 0))
+    size = int(float(match[1]) * 1000 ** ("kmgtp".index(match[2].lower()) + 1 if match[2] else 0))
     if not size:
         raise _unreadable("max-size must be a positive number")
     return size

@@ -198,7 +198,7 @@ async def test_log_options_choose_what_is_written_beside_a_line(tmp_path: Path) 
     (entry,) = [entry async for entry in log.read(LogQuery())]
 
     assert (("E1", "x"), ("a", "1"), ("tag", "c1-0123")) == entry.attributes
-    assert 1536 == options.max_size_bytes
+    assert 1500 == options.max_size_bytes
 
 
 @pytest.mark.parametrize(
