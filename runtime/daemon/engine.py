@@ -23,6 +23,7 @@ from runtime.daemon.exec_sessions import ExecStore
 from runtime.daemon.image_content import Leases
 from runtime.daemon.image_install import Installer
 from runtime.daemon.image_names import ImageNames
+from runtime.daemon.image_pull import Puller
 from runtime.daemon.image_removal import ImageRemoval
 from runtime.daemon.images import ImageStore
 from runtime.daemon.lifecycle import SIGKILL, Lifecycle
@@ -66,6 +67,9 @@ class Engine:
         self.images = ImageStore(self.containerd, options.snapshotter)
         self.image_names = ImageNames(self.containerd, self.images)
         self.installer = Installer(self.containerd, options.snapshotter, Leases(self.containerd), self.image_names)
+        self.puller = Puller(
+            self.installer, self.images, self.events, options.registry_mirrors, options.insecure_registries
+        )
         self.image_removal = ImageRemoval(
             self.containerd, options.snapshotter, self.images, self.image_names, self.containers, self.events
         )

@@ -14,8 +14,8 @@ all leases that it does not hold itself (see `Leases`).
 import hashlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, NamedTuple
 
 from runtime.api.containerd import content_pb2, leases_pb2
@@ -26,7 +26,7 @@ CHUNK_BYTES = 1 << 20
 _DAY_NS = 24 * 3600 * 10**9
 _LEASE_PREFIX = "docker-import-"
 
-Source = Callable[[int], AsyncIterator[bytes]]
+Source = Callable[[int], AsyncGenerator[bytes, None]]
 """Yields the bytes of a blob from an offset on."""
 
 
@@ -59,7 +59,7 @@ def describe(media_type: str, blob: bytes) -> Descriptor:
 def from_bytes(blob: bytes) -> Source:
     """A blob that is in memory."""
 
-    async def read(offset: int) -> AsyncIterator[bytes]:
+    async def read(offset: int) -> AsyncGenerator[bytes, None]:
         for start in range(offset, len(blob), CHUNK_BYTES):
             yield blob[start : start + CHUNK_BYTES]
 
@@ -69,7 +69,7 @@ def from_bytes(blob: bytes) -> Source:
 def from_file(file: int, start: int, size: int) -> Source:
     """A blob that is part of an open file."""
 
-    async def read(offset: int) -> AsyncIterator[bytes]:
+    async def read(offset: int) -> AsyncGenerator[bytes, None]:
         while offset < size and (piece := os.pread(file, min(CHUNK_BYTES, size - offset), start + offset)):
             yield piece
             offset += len(piece)
@@ -139,13 +139,14 @@ async def _write(containerd: Containerd, blob: Descriptor, reference: str, sourc
         await stream.send_message(request(content_pb2.STAT))
         reply = await stream.recv_message()
         offset, waiting = reply.offset, 0
-        async for piece in source(offset):
-            await stream.send_message(request(content_pb2.WRITE, offset=offset, data=piece))
-            offset += len(piece)
-            # One answer behind: containerd writes a piece while the next one is on its way.
-            if waiting:
-                await stream.recv_message()
-            waiting = 1
+        async with aclosing(source(offset)) as pieces:
+            async for piece in pieces:
+                await stream.send_message(request(content_pb2.WRITE, offset=offset, data=piece))
+                offset += len(piece)
+                # One answer behind: containerd writes a piece while the next one is on its way.
+                if waiting:
+                    await stream.recv_message()
+                waiting = 1
         await stream.send_message(request(content_pb2.COMMIT, offset=offset), end=True)
         for _ in range(waiting + 1):
             await stream.recv_message()

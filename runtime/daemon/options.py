@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 USAGE = """usage: python -m runtime.daemon [flags]
 
@@ -21,6 +22,8 @@ USAGE = """usage: python -m runtime.daemon [flags]
   --shim NAME                   containerd's name of the shim (default io.containerd.glassbottom.v1)
   --snapshotter NAME            overlayfs or native (default overlayfs)
   --cgroup-parent PATH          parent of the containers' cgroups (default /docker)
+  --registry-mirror URL         where to look for docker.io's images first (repeatable)
+  --insecure-registry HOST      a registry whose certificate need not be good, or that has none (repeatable)
   --bridge NAME                 name of the default network's bridge (default: derived from --exec-root)
   --live-restore                leave containers running when the daemon stops
   --shutdown-timeout SECONDS    how long containers may take to stop at shutdown (default 15)
@@ -48,6 +51,8 @@ class DaemonOptions:
     snapshotter: str = "overlayfs"
     cgroup_parent: str = "/docker"
     bridge: str = ""
+    registry_mirrors: tuple[str, ...] = ()
+    insecure_registries: tuple[str, ...] = ()
     live_restore: bool = False
     shutdown_timeout: float = 15.0
 
@@ -67,11 +72,12 @@ _VALUE_FLAGS = {
     "--cgroup-parent": "cgroup_parent",
     "--bridge": "bridge",
 }
+_LIST_FLAGS = {"--registry-mirror": "registry_mirrors", "--insecure-registry": "insecure_registries"}
 
 
 def parse_arguments(arguments: list[str]) -> DaemonOptions:
     """Turn argv (without the program) into options, or raise UsageError."""
-    values: dict[str, str] = {}
+    values: dict[str, Any] = {}
     runtimes = {"glassbottom": own_runtime_path()}
     live_restore, shutdown_timeout = False, 15.0
     rest = list(arguments)
@@ -80,7 +86,7 @@ def parse_arguments(arguments: list[str]) -> DaemonOptions:
         if flag == "--live-restore":
             live_restore = True
             continue
-        if flag not in _VALUE_FLAGS and flag not in ("--add-runtime", "--shutdown-timeout"):
+        if flag not in {*_VALUE_FLAGS, *_LIST_FLAGS, "--add-runtime", "--shutdown-timeout"}:
             raise UsageError(f"unknown flag: {flag}")
         if not has_value:
             if not rest:
@@ -95,6 +101,8 @@ def parse_arguments(arguments: list[str]) -> DaemonOptions:
             if not value.isdigit():
                 raise UsageError(f"invalid --shutdown-timeout {value}: want whole seconds")
             shutdown_timeout = float(value)
+        elif flag in _LIST_FLAGS:
+            values[_LIST_FLAGS[flag]] = (*values.get(_LIST_FLAGS[flag], ()), value)
         else:
             values[_VALUE_FLAGS[flag]] = value
     return _checked(
@@ -110,6 +118,9 @@ def _checked(options: DaemonOptions) -> DaemonOptions:
         raise UsageError(f"invalid --snapshotter {options.snapshotter}: want overlayfs or native")
     if options.default_runtime not in options.runtimes:
         raise UsageError(f"--default-runtime {options.default_runtime} is not among: {', '.join(options.runtimes)}")
+    for mirror in options.registry_mirrors:
+        if not mirror.startswith(("http://", "https://")):
+            raise UsageError(f"invalid --registry-mirror {mirror}: want http://HOST or https://HOST")
     return replace(
         options,
         socket=os.path.abspath(path if separator else options.socket),

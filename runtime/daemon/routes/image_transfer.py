@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
-from runtime.daemon import image_load, image_save, references
+from runtime.daemon import image_load, image_save, platforms, references
 from runtime.daemon.call import Call, stream_reply
 from runtime.daemon.engine import Engine
 from runtime.daemon.errors import ApiError, InvalidParameterError, NotFoundError, ServerError
@@ -18,10 +18,13 @@ from runtime.daemon.image_content import WrongContentError
 from runtime.daemon.image_import import install_imported
 from runtime.daemon.image_install import LayerMismatchError
 from runtime.daemon.image_load import ImageArchive, Loaded
+from runtime.daemon.image_pull import Wanted
 from runtime.daemon.image_spool import Spool
 from runtime.daemon.images import Image
+from runtime.daemon.platforms import Platform
 from runtime.daemon.progress import ProgressStream
-from runtime.daemon.references import DANGLING, familiar
+from runtime.daemon.references import DANGLING, Reference, familiar
+from runtime.daemon.registry_auth import read_credentials
 from runtime.daemon.router import Route
 
 _PIECE_BYTES = 1 << 16
@@ -47,7 +50,26 @@ class TransferRoutes:
         return await progress.finish()
 
     async def _pull(self, call: Call, progress: ProgressStream) -> None:
-        raise NotFoundError("not yet")
+        name, tag = call.text("fromImage"), call.text("tag")
+        if not name:
+            raise InvalidParameterError("fromImage must name an image")
+        separator = "@" if tag.startswith("sha256:") else ":"
+        reference = references.parse(f"{name}{separator}{tag}" if tag else name)
+        platform = platforms.parse(call.text("platform"))
+        credentials = read_credentials(call.request.headers.get("X-Registry-Auth", ""))
+        every_tag = not tag and not reference.digest and not references.split_tag(name)[1]
+        await self._engine.puller.pull(Wanted(reference, platform, credentials), progress, all_tags=every_tag)
+        if call.text("platform") and not every_tag:
+            await self._warn_of_platform(reference, platform, progress)
+
+    async def _warn_of_platform(self, reference: Reference, platform: Platform, progress: ProgressStream) -> None:
+        config = (await self._engine.images.find(str(reference))).config
+        if not platform.fits(config):
+            actual = f"{config.get('os', '')}/{config.get('architecture', '')}"
+            await progress.send(
+                status=f"WARNING: image with reference {reference.repository} was found but does not match the "
+                f"specified platform: wanted {platform}, actual: {actual}"
+            )
 
     async def _import(self, call: Call, progress: ProgressStream) -> None:
         if call.text("fromSrc") != "-":
