@@ -156,7 +156,7 @@ def summary(program: bytes) -> str:
         if not each[number]:
             return _answers_alone(program)
     plain = {number: next(iter(found)).answer for number, found in each.items() if _is_plain(found)}
-    ordinary = Counter(plain[number] for number in range(_NUMBERS) if number not in names)
+    ordinary = Counter(told for number, told in plain.items() if number not in names)
     otherwise = ordinary.most_common(1)[0][0] if ordinary else Counter(plain.values()).most_common(1)[0][0]
     parts = []
     for told, numbers in _grouped(plain, otherwise):
