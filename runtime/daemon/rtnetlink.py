@@ -1,22 +1,30 @@
-"""Talk to the kernel about links, addresses and routes: rtnetlink(7), netlink(7), as much as a bridge network needs.
+"""Talk to the kernel about links, addresses and routes: rtnetlink(7), as much as a bridge network needs.
 
     daemon -> kernel   nlmsghdr {RTM_NEWLINK, NLM_F_REQUEST|NLM_F_ACK|...}, ifinfomsg, attributes
     kernel -> daemon   nlmsghdr {NLMSG_ERROR}, errno (0: done)
 
-Six kinds of message are spoken here by hand rather than through pyroute2, which takes 370 modules and 120-170 ms to
-import, as long as a whole `docker run`. A netlink socket belongs to the network namespace it was opened in, for good:
-so the namespace is entered just long enough to open one, and no process or thread is needed for it. That is safe only
-because this process has one thread, and nothing else runs between the two setns(2) calls.
+A few kinds of message are spoken here by hand rather than through pyroute2, which takes 370 modules and 120-170 ms to
+import, as long as a whole `docker run`.
 """
 
-import ctypes
 import errno
 import os
 import socket
 import struct
 
-_NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_EXCL, _NLM_F_CREATE = 0x1, 0x4, 0x200, 0x400
-_NLMSG_ERROR = 2
+from runtime.daemon.netlink import (
+    F_ACK,
+    F_CREATE,
+    F_EXCL,
+    attribute,
+    inside_network_namespace,
+    message,
+    open_socket,
+    raise_errors,
+    text,
+)
+
+_F_REPLACE = 0x100
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_NEWADDR, _RTM_NEWROUTE = 16, 17, 20, 24
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 1, 3, 10, 18, 28
 _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
@@ -24,9 +32,7 @@ _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
 _RTA_GATEWAY = 5
 _IFF_UP = 1
 _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST = 254, 3, 0, 1
-_CLONE_NEWNET = 0x40000000
 
-_HEADER = struct.Struct("=IHHII")
 _IFINFO = struct.Struct("=BxHiII")
 _IFADDR = struct.Struct("=BBBBI")
 _RTMSG = struct.Struct("=BBBBBBBBI")
@@ -39,18 +45,11 @@ class Rtnetlink:
         self._sequence = 0
         self._names: dict[str, int] | None = None
         if netns_fd < 0:
-            self._socket = _open_socket()
+            self._socket = open_socket(socket.NETLINK_ROUTE)
             return
-        home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            set_network_namespace(netns_fd)
-            try:
-                self._socket = _open_socket()
-                self._names = {name: index for index, name in socket.if_nameindex()}
-            finally:
-                set_network_namespace(home)
-        finally:
-            os.close(home)
+        with inside_network_namespace(netns_fd):
+            self._socket = open_socket(socket.NETLINK_ROUTE)
+            self._names = {name: index for index, name in socket.if_nameindex()}
 
     def close(self) -> None:
         """Hang up."""
@@ -65,18 +64,18 @@ class Rtnetlink:
 
     def add_bridge(self, name: str) -> None:
         """`ip link add NAME type bridge`."""
-        info = _attribute(_IFLA_LINKINFO, _attribute(_IFLA_INFO_KIND, b"bridge"))
-        self._ask(_RTM_NEWLINK, _IFINFO.pack(0, 0, 0, 0, 0) + _name(name) + info, _NLM_F_CREATE | _NLM_F_EXCL)
+        info = attribute(_IFLA_LINKINFO, attribute(_IFLA_INFO_KIND, b"bridge"))
+        self._ask(_RTM_NEWLINK, _IFINFO.pack(0, 0, 0, 0, 0) + text(_IFLA_IFNAME, name) + info, F_CREATE | F_EXCL)
 
     def add_veth(self, name: str, master: int, peer_name: str, peer_address: bytes, peer_netns_fd: int) -> None:
         """Make both ends at once: one here, up and in a bridge; one under its final name in another namespace."""
-        peer = _IFINFO.pack(0, 0, 0, 0, 0) + _name(peer_name)
-        peer += _attribute(_IFLA_ADDRESS, peer_address)
-        peer += _attribute(_IFLA_NET_NS_FD, struct.pack("=I", peer_netns_fd))
-        info = _attribute(_IFLA_INFO_KIND, b"veth") + _attribute(_IFLA_INFO_DATA, _attribute(_VETH_INFO_PEER, peer))
-        body = _IFINFO.pack(0, 0, 0, _IFF_UP, _IFF_UP) + _name(name)
-        body += _attribute(_IFLA_MASTER, struct.pack("=I", master)) + _attribute(_IFLA_LINKINFO, info)
-        self._ask(_RTM_NEWLINK, body, _NLM_F_CREATE | _NLM_F_EXCL)
+        peer = _IFINFO.pack(0, 0, 0, 0, 0) + text(_IFLA_IFNAME, peer_name)
+        peer += attribute(_IFLA_ADDRESS, peer_address)
+        peer += attribute(_IFLA_NET_NS_FD, struct.pack("=I", peer_netns_fd))
+        info = attribute(_IFLA_INFO_KIND, b"veth") + attribute(_IFLA_INFO_DATA, attribute(_VETH_INFO_PEER, peer))
+        body = _IFINFO.pack(0, 0, 0, _IFF_UP, _IFF_UP) + text(_IFLA_IFNAME, name)
+        body += attribute(_IFLA_MASTER, struct.pack("=I", master)) + attribute(_IFLA_LINKINFO, info)
+        self._ask(_RTM_NEWLINK, body, F_CREATE | F_EXCL)
 
     def set_up(self, index: int) -> None:
         """`ip link set dev NAME up`."""
@@ -84,7 +83,7 @@ class Rtnetlink:
 
     def delete_link(self, name: str) -> None:
         """`ip link del NAME`; a veth takes its other end along."""
-        self._ask(_RTM_DELLINK, _IFINFO.pack(0, 0, 0, 0, 0) + _name(name))
+        self._ask(_RTM_DELLINK, _IFINFO.pack(0, 0, 0, 0, 0) + text(_IFLA_IFNAME, name))
 
     def add_address(self, index: int, address: str, prefix_length: int) -> None:
         """`ip addr add ADDRESS/LENGTH dev NAME`, with the subnet's last address as broadcast."""
@@ -92,40 +91,20 @@ class Rtnetlink:
         host_bits = (1 << (32 - prefix_length)) - 1
         broadcast = struct.pack("!I", struct.unpack("!I", local)[0] | host_bits)
         body = _IFADDR.pack(socket.AF_INET, prefix_length, 0, 0, index)
-        body += _attribute(_IFA_LOCAL, local) + _attribute(_IFA_ADDRESS, local) + _attribute(_IFA_BROADCAST, broadcast)
-        self._ask(_RTM_NEWADDR, body, _NLM_F_CREATE | _NLM_F_EXCL)
+        body += attribute(_IFA_LOCAL, local) + attribute(_IFA_ADDRESS, local) + attribute(_IFA_BROADCAST, broadcast)
+        self._ask(_RTM_NEWADDR, body, F_CREATE | F_EXCL)
 
-    def add_default_route(self, gateway: str) -> None:
-        """`ip route add default via GATEWAY`."""
+    def set_default_route(self, gateway: str) -> None:
+        """`ip route replace default via GATEWAY`."""
         body = _RTMSG.pack(socket.AF_INET, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST, 0)
-        body += _attribute(_RTA_GATEWAY, socket.inet_aton(gateway))
-        self._ask(_RTM_NEWROUTE, body, _NLM_F_CREATE | _NLM_F_EXCL)
+        body += attribute(_RTA_GATEWAY, socket.inet_aton(gateway))
+        self._ask(_RTM_NEWROUTE, body, F_CREATE | _F_REPLACE)
 
     def _ask(self, kind: int, body: bytes, flags: int = 0) -> None:
         """Send one request and wait for the kernel's word; it answers before send(2) has returned."""
         self._sequence += 1
-        flags |= _NLM_F_REQUEST | _NLM_F_ACK
-        self._socket.send(_HEADER.pack(_HEADER.size + len(body), kind, flags, self._sequence, 0) + body)
-        answer = self._socket.recv(65536)
-        _, answered_kind, _, _, _ = _HEADER.unpack_from(answer)
-        if answered_kind == _NLMSG_ERROR:
-            code = -struct.unpack_from("=i", answer, _HEADER.size)[0]
-            if code:
-                raise OSError(code, os.strerror(code))
-
-
-def set_network_namespace(fd: int) -> None:
-    """setns(2) for the network namespace (Python has os.setns from 3.12 on)."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(fd, _CLONE_NEWNET) < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), "setns")
-
-
-def _open_socket() -> socket.socket:
-    opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
-    opened.bind((0, 0))
-    return opened
+        self._socket.send(message(kind, body, flags | F_ACK, self._sequence))
+        raise_errors(self._socket.recv(65536))
 
 
 def _index_here(name: str) -> int:
@@ -133,12 +112,3 @@ def _index_here(name: str) -> int:
         return socket.if_nametoindex(name)
     except OSError:
         return 0
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    """One struct rtattr: length, type, value, padded to four bytes."""
-    return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)
-
-
-def _name(name: str) -> bytes:
-    return _attribute(_IFLA_IFNAME, name.encode() + b"\0")
