@@ -30,6 +30,19 @@ class Endpoint:
     host_interface: str = ""
     """The veth's end on the host; what must be removed if the daemon is killed."""
     aliases: list[str] = field(default_factory=list)
+    interface: str = ""
+    """What the veth's other end is called inside; empty where there is none."""
+
+
+@dataclass(frozen=True)
+class PublishedPort:
+    """An address and port of the host's that leads to a port of a container's."""
+
+    protocol: str
+    """tcp or udp."""
+    container_port: int
+    host_ip: str
+    host_port: int
 
 
 @dataclass
@@ -74,7 +87,7 @@ class Container:
     """ContainerConfig, completed by the image's."""
     host_config: dict[str, Any]
     networking: dict[str, Any]
-    """EndpointsConfig as it was asked for."""
+    """The networks it is to be in, in order: name -> EndpointSettings as they were asked for."""
     mount_points: list[MountPoint]
     rootfs: list[SnapshotMount]
     """The mounts of its snapshot, for the shim to make."""
@@ -85,6 +98,8 @@ class Container:
     restart_count: int = 0
     stopped_by_hand: bool = False
     endpoints: list[Endpoint] = field(default_factory=list)
+    ports: list[PublishedPort] = field(default_factory=list)
+    """What is published now; what is wanted is in `host_config`."""
 
     def __post_init__(self) -> None:
         self.lock = asyncio.Lock()
@@ -185,6 +200,7 @@ class Container:
             "restart_count": self.restart_count,
             "stopped_by_hand": self.stopped_by_hand,
             "endpoints": [asdict(endpoint) for endpoint in self.endpoints],
+            "ports": [asdict(port) for port in self.ports],
         }
 
     @classmethod
@@ -197,6 +213,7 @@ class Container:
                 "rootfs": [SnapshotMount(kind, source, tuple(options)) for kind, source, options in document["rootfs"]],
                 "state": State(**document["state"]),
                 "endpoints": [Endpoint(**endpoint) for endpoint in document["endpoints"]],
+                "ports": [PublishedPort(**port) for port in document.get("ports", [])],
                 "directory": directory,
             }
         )

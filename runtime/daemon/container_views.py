@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from runtime.daemon import port_bindings
 from runtime.daemon.container import Container, Endpoint
 from runtime.daemon.container_store import ContainerStore
 from runtime.daemon.errors import InvalidParameterError, NotFoundError
 from runtime.daemon.mount_points import MountPoint
+from runtime.daemon.network_requests import aliases
 from runtime.daemon.timestamps import ZERO, from_rfc3339, human_duration
 
 _LIST_FILTERS = [
@@ -95,10 +97,10 @@ def mount_view(point: MountPoint) -> dict[str, Any]:
     return view | {"Mode": point.mode, "RW": not point.read_only, "Propagation": point.propagation}
 
 
-def endpoint_view(endpoint: Endpoint) -> dict[str, Any]:
-    """One network of a container."""
+def endpoint_view(endpoint: Endpoint, settings: dict[str, Any]) -> dict[str, Any]:
+    """One network of a container, with the settings that were asked for there."""
     return {
-        "IPAMConfig": None,
+        "IPAMConfig": settings.get("IPAMConfig"),
         "Links": None,
         "Aliases": endpoint.aliases or None,
         "NetworkID": endpoint.network_id,
@@ -110,32 +112,30 @@ def endpoint_view(endpoint: Endpoint) -> dict[str, Any]:
         "GlobalIPv6Address": "",
         "GlobalIPv6PrefixLen": 0,
         "MacAddress": endpoint.mac_address,
-        "DriverOpts": None,
+        "DriverOpts": settings.get("DriverOpts"),
     }
 
 
 def networks_view(container: Container) -> dict[str, Any]:
-    """All networks of a container by name; before the first start, the one it will be in."""
-    endpoints = container.endpoints or [Endpoint(network_name(container))]
-    return {endpoint.network: endpoint_view(endpoint) for endpoint in endpoints if endpoint.network}
-
-
-def network_name(container: Container) -> str:
-    """The network that a container's NetworkMode means; none for one that shares another's."""
-    mode = str(container.host_config["NetworkMode"])
-    return "bridge" if mode == "default" else "" if mode.startswith("container:") else mode
+    """All networks of a container by name; while it does not run, those it will be in."""
+    live = {endpoint.network: endpoint for endpoint in container.endpoints}
+    return {
+        name: endpoint_view(live.get(name) or Endpoint(name, aliases=aliases(container, name, settings)), settings)
+        for name, settings in container.networking.items()
+    }
 
 
 def _network_settings(container: Container) -> dict[str, Any]:
     endpoint = next((e for e in container.endpoints if e.network == "bridge"), Endpoint("bridge"))
-    view = endpoint_view(endpoint)
+    view = endpoint_view(endpoint, {})
+    live = container.state.running and any(one.interface for one in container.endpoints)
     return {
         "Bridge": "",
-        "SandboxID": endpoint.endpoint_id,
+        "SandboxID": next((one.endpoint_id for one in container.endpoints), ""),
         "HairpinMode": False,
         "LinkLocalIPv6Address": "",
         "LinkLocalIPv6PrefixLen": 0,
-        "Ports": {},
+        "Ports": port_bindings.inspect_view(container.config, container.ports) if live else {},
         "SandboxKey": f"/proc/{container.state.pid}/ns/net" if container.state.running else "",
         "SecondaryIPAddresses": None,
         "SecondaryIPv6Addresses": None,
@@ -144,6 +144,11 @@ def _network_settings(container: Container) -> dict[str, Any]:
         **{key: view[key] for key in ("IPPrefixLen", "IPv6Gateway", "MacAddress")},
         "Networks": networks_view(container),
     }
+
+
+def _network_ports(container: Container) -> list[dict[str, Any]]:
+    running = container.state.running and any(endpoint.interface for endpoint in container.endpoints)
+    return port_bindings.list_view(container.config, container.ports) if running else []
 
 
 def status_text(container: Container) -> str:
@@ -174,7 +179,7 @@ def list_item(container: Container, sizes: tuple[int, int] | None = None) -> dic
         "ImageID": container.image_id,
         "Command": " ".join(f"'{word}'" if " " in word else word for word in words),
         "Created": container.created_ns // 10**9,
-        "Ports": [],
+        "Ports": _network_ports(container),
     }
     if sizes is not None:
         item["SizeRw"], item["SizeRootFs"] = sizes
@@ -217,13 +222,19 @@ def _matches(container: Container, store: ContainerStore, filters: dict[str, lis
         "exited": lambda value: container.state.status == "exited" and str(container.state.exit_code) == value,
         "ancestor": lambda _: container.image_id in ancestors,
         "network": lambda value: (
-            network_name(container) == value
+            value in container.networking
             or any(value and endpoint.network_id.startswith(value) for endpoint in container.endpoints)
         ),
         "volume": lambda value: any(value in (p.volume, p.destination) for p in container.mount_points),
         "since": lambda value: container.created_ns > _created(store, value),
         "before": lambda value: container.created_ns < _created(store, value),
         "health": lambda value: value == "none",
+        "publish": lambda value: port_bindings.matches_filter(
+            value, [(port.host_port, port.protocol) for port in container.ports]
+        ),
+        "expose": lambda value: port_bindings.matches_filter(
+            value, [port_bindings.exposed_port(text) for text in container.config.get("ExposedPorts") or {}]
+        ),
         "is-task": lambda value: value.lower() in ("false", "0"),
     }
     for key, values in filters.items():

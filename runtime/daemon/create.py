@@ -22,6 +22,7 @@ from runtime.daemon.events import EventLog
 from runtime.daemon.images import Image, ImageStore
 from runtime.daemon.json_types import check_types
 from runtime.daemon.mount_points import MountPoint
+from runtime.daemon.network_requests import initial_networks, verify_network_mode
 from runtime.daemon.networks import Networks
 from runtime.daemon.options import DaemonOptions
 from runtime.daemon.rootfs_files import SnapshotMount, layers_of
@@ -76,6 +77,7 @@ class Creator:
         image = await self._images.find(body["Image"])
         new_id = secrets.token_hex(32)
         config = _complete_config(body, image.run_config, new_id, host)
+        verify_network_mode(config, host)
         path, args = _command(config)
         points = mount_points.parse(config, host)
         taken = self._containers.reserve_name(name or name_generator.generate(self._containers.is_taken), new_id)
@@ -89,7 +91,7 @@ class Creator:
                 host,
                 (path, args),
                 points,
-                body.get("NetworkingConfig") or {},
+                initial_networks(host, (body.get("NetworkingConfig") or {}).get("EndpointsConfig") or {}),
             )
         except BaseException:
             self._containers.release_name(taken)
@@ -100,8 +102,6 @@ class Creator:
     def _verify_host(self, host: dict[str, Any]) -> None:
         if host.get("Init") and not self._facts.init_binary:
             raise InvalidParameterError("--init needs docker-init, which is not installed on this host")
-        if host["PublishAllPorts"] or host["PortBindings"]:
-            self._networks.verify_ports(host)
         security_words(host)
         for asked in host["Ulimits"]:
             if asked["Soft"] > asked["Hard"] != -1:
@@ -134,7 +134,7 @@ class Creator:
             args=command[1],
             config=config,
             host_config=host,
-            networking=dict(networking.get("EndpointsConfig") or {}),
+            networking=networking,
             mount_points=[self._volumes.provide(point, id) for point in points],
             rootfs=rootfs,
             snapshotter=self._options.snapshotter,

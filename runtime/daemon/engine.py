@@ -30,6 +30,7 @@ from runtime.daemon.lifecycle import SIGKILL, Lifecycle
 from runtime.daemon.networks import Networks
 from runtime.daemon.options import DaemonOptions
 from runtime.daemon.references import DEFAULT_IMAGE
+from runtime.daemon.sandboxes import Sandboxes
 from runtime.daemon.spawn import ProgramError
 from runtime.daemon.spec_inputs import SpecGatherer, probe_host
 from runtime.daemon.task_client import TaskClient
@@ -75,6 +76,7 @@ class Engine:
         )
         self.volumes = VolumeStore(options.data_root, self.events)
         self.networks = Networks(options, self.containers, self.events)
+        self.sandboxes = Sandboxes(self.networks, self.containers, self.events)
         tasks = self.tasks = TaskClient(self.containerd, options)
         gatherer = SpecGatherer(options, self.facts, self.containers)
         self.task_events = TaskEvents(self.containerd, self.containers, tasks, self.events)
@@ -93,7 +95,7 @@ class Engine:
             self.containers,
             tasks,
             gatherer,
-            self.networks,
+            self.sandboxes,
             self.volumes,
             self.events,
             self.background,
@@ -110,6 +112,7 @@ class Engine:
         self.background.spawn(self.task_events.run())
         await self._find_running_again()
         self.networks.open()
+        self.sandboxes.open()
         await self._provide_default_image()
 
     async def _find_running_again(self) -> None:
@@ -142,6 +145,7 @@ class Engine:
         if not self.options.live_restore:
             running = [container for container in self.containers.all() if container.state.running]
             await asyncio.gather(*(self._stop(container, hurry) for container in running))
+        self.sandboxes.close()
         self.networks.close()
         self.background.cancel()
         self.containerd.close()

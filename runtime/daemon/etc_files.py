@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 from runtime.daemon.container import Container
+from runtime.daemon.network import PREDEFINED
 
 _LOCALHOST = (
     "127.0.0.1\tlocalhost",
@@ -25,9 +26,25 @@ def write(container: Container) -> dict[str, str]:
     """Write all three; returns container path -> host path."""
     paths = {f"/etc/{name}": os.path.join(container.directory, name) for name in ("resolv.conf", "hostname", "hosts")}
     _put(paths["/etc/hostname"], f"{container.hostname}\n")
-    _put(paths["/etc/resolv.conf"], resolv_conf(container.host_config, _read("/etc/resolv.conf")))
-    write_hosts(container)
+    refresh(container)
     return paths
+
+
+def refresh(container: Container) -> None:
+    """Write what depends on the networks that the container is in by now."""
+    text = resolv_conf(container.host_config, _read("/etc/resolv.conf"), has_name_server(container))
+    _put(os.path.join(container.directory, "resolv.conf"), text)
+    write_hosts(container)
+
+
+def has_name_server(container: Container) -> bool:
+    """Whether 127.0.0.11 answers in it: on a network of the user's own, where there are names."""
+    return any(name not in PREDEFINED for name in container.networking)
+
+
+def servers_outside(container: Container) -> list[str]:
+    """The name servers behind 127.0.0.11: those of `--dns`, or the host's."""
+    return list(container.host_config["Dns"] or _words_after("nameserver", _read("/etc/resolv.conf")))
 
 
 def write_hosts(container: Container) -> None:
@@ -43,24 +60,26 @@ def write_hosts(container: Container) -> None:
     _put(os.path.join(container.directory, "hosts"), "\n".join(lines) + "\n")
 
 
-def resolv_conf(host: dict[str, Any], of_host: str) -> str:
+def resolv_conf(host: dict[str, Any], of_host: str, has_name_server: bool = False) -> str:
     """The container's resolv.conf: the host's, with what `--dns` and its kin say instead."""
-    lines = [line.strip() for line in of_host.splitlines()]
-    kept = {
-        word: [line.split(None, 1)[1] for line in lines if line.startswith(f"{word} ") and len(line.split()) > 1]
-        for word in ("nameserver", "search", "options")
-    }
-    servers = host["Dns"] or kept["nameserver"]
+    servers = host["Dns"] or _words_after("nameserver", of_host)
     if host["NetworkMode"] != "host" and not host["Dns"]:
         # A resolver on the host's loopback cannot be reached from another network namespace.
         servers = [server for server in servers if not server.startswith("127.") and server != "::1"]
-    servers = servers or list(_FALLBACK_SERVERS)
-    search = " ".join(host["DnsSearch"]) if host["DnsSearch"] else " ".join(kept["search"])
-    options = " ".join(host["DnsOptions"]) if host["DnsOptions"] else " ".join(kept["options"])
+    servers = ["127.0.0.11"] if has_name_server else servers or list(_FALLBACK_SERVERS)
+    search = " ".join(host["DnsSearch"] or _words_after("search", of_host))
+    options = " ".join(host["DnsOptions"] or _words_after("options", of_host))
+    if has_name_server and "ndots:" not in options:
+        options = f"{options} ndots:0".strip()  # a container's name has no dot in it, and is complete
     out = [f"search {search}"] if search and search != "." else []
     out += [f"nameserver {server}" for server in servers]
     out += [f"options {options}"] if options else []
     return "\n".join(out) + "\n"
+
+
+def _words_after(keyword: str, text: str) -> list[str]:
+    lines = [line.strip() for line in text.splitlines()]
+    return [line.split(None, 1)[1] for line in lines if line.startswith(f"{keyword} ") and len(line.split()) > 1]
 
 
 def _read(path: str) -> str:

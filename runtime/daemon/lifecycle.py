@@ -22,7 +22,7 @@ from runtime.daemon.container_store import ContainerStore
 from runtime.daemon.containerd_client import Containerd, GRPCError, Status
 from runtime.daemon.errors import ApiError, ConflictError, InvalidParameterError, NotModified, ServerError
 from runtime.daemon.events import EventLog
-from runtime.daemon.networks import Networks
+from runtime.daemon.sandboxes import Sandboxes
 from runtime.daemon.signals import parse_signal
 from runtime.daemon.spec_inputs import SpecGatherer
 from runtime.daemon.task_client import TaskClient
@@ -46,7 +46,7 @@ class Lifecycle:
         containers: ContainerStore,
         tasks: TaskClient,
         gatherer: SpecGatherer,
-        networks: Networks,
+        sandboxes: Sandboxes,
         volumes: VolumeStore,
         events: EventLog,
         background: Background,
@@ -56,7 +56,7 @@ class Lifecycle:
         self._containers = containers
         self._tasks = tasks
         self._gatherer = gatherer
-        self._networks = networks
+        self._sandboxes = sandboxes
         self._volumes = volumes
         self._events = events
         self._fifo_root = fifo_root
@@ -87,7 +87,7 @@ class Lifecycle:
         self._background.spawn(self._finish_when_exited(container))
 
     async def _run(self, container: Container) -> None:
-        self._networks.verify(container)
+        self._sandboxes.verify(container)
         loop = asyncio.get_running_loop()
         streams = container.streams
         etc = etc_files.write(container)
@@ -104,7 +104,7 @@ class Lifecycle:
         pid = await self._tasks.create_task(container, stdio)
         streams.process_created()
         # The namespace exists and the program does not run yet: the one moment to furnish it.
-        await self._networks.attach(container, pid)
+        self._sandboxes.attach(container, pid)
         if container.endpoints:
             etc_files.write_hosts(container)
         await self._tasks.start(container.id)
@@ -121,7 +121,7 @@ class Lifecycle:
         await self._tasks.kill(container.id, SIGKILL)
         await self._tasks.delete_task(container.id)
         await self._tasks.delete_container(container.id)
-        await self._networks.detach(container)
+        self._sandboxes.detach(container)
         container.streams.drain_and_close()
         container.new_streams()
         container.task_exited.cancel()
@@ -173,7 +173,7 @@ class Lifecycle:
             finished_at=rfc3339(exited_ns),
         )
         self._events.container("die", container, exitCode=str(status))
-        await self._networks.detach(container)
+        self._sandboxes.detach(container)
         self._plan_restart(container, status)
         self._containers.save(container)
         container.stopped.set()

@@ -1,40 +1,86 @@
-"""Networks: the three that always exist (moby: api/server/router/network)."""
+"""Networks: make, list, inspect, remove, connect, disconnect (moby: api/server/router/network)."""
+
+from collections.abc import Callable
 
 from aiohttp import web
 
-from runtime.daemon.call import Call, json_reply
+from runtime.daemon.call import Call, empty_reply, json_reply
 from runtime.daemon.engine import Engine
-from runtime.daemon.errors import ForbiddenError
+from runtime.daemon.errors import InvalidParameterError
+from runtime.daemon.network import Network
 from runtime.daemon.router import Route
+
+_FILTERS = ("dangling", "driver", "id", "label", "name", "scope", "type")
 
 
 class NetworkRoutes:
-    """List and inspect."""
+    """What clients do with networks."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._networks = engine.networks
 
     async def list_all(self, call: Call) -> web.StreamResponse:
-        views = [self._networks.view(name, []) for name in self._networks.names]
         filters = call.filters()
-        wanted = {key: filters.get(key, []) for key in ("name", "id", "driver", "type")}
-        return json_reply(
-            [
-                view
-                for view in views
-                if (not wanted["name"] or any(text in view["Name"] for text in wanted["name"]))
-                and (not wanted["id"] or any(view["Id"].startswith(text) for text in wanted["id"]))
-                and (not wanted["driver"] or view["Driver"] in wanted["driver"])
-                and (not wanted["type"] or "builtin" in wanted["type"])
-            ]
+        for key in filters:
+            if key not in _FILTERS:
+                raise InvalidParameterError(f"Invalid filter '{key}'")
+        found = [network for network in self._networks.all() if self._matches(network, filters)]
+        return json_reply([self._networks.view(network, []) for network in found])
+
+    def _matches(self, network: Network, filters: dict[str, list[str]]) -> bool:
+        """Every key must fit; of a key's values one is enough, except for labels."""
+        unused = not network.predefined and not self._networks.endpoints_of(network)
+        tests: dict[str, Callable[[str], bool]] = {
+            "name": lambda value: value in network.name,
+            "id": network.id.startswith,
+            "driver": lambda value: value == network.driver,
+            "type": lambda value: value == ("builtin" if network.predefined else "custom"),
+            "scope": lambda value: value == "local",
+            "dangling": lambda value: (value.lower() in ("1", "true")) == unused,
+        }
+        labels = filters.get("label", [])
+        return all(_has_label(network, value) for value in labels) and all(
+            any(tests[key](value) for value in values) for key, values in filters.items() if key != "label" and values
         )
+
+    async def create(self, call: Call) -> web.StreamResponse:
+        network = self._networks.create(await call.json())
+        return json_reply({"Id": network.id, "Warning": ""}, 201)
 
     async def inspect(self, call: Call) -> web.StreamResponse:
         return json_reply(self._networks.view(self._networks.find(call.name), self._engine.containers.all()))
 
     async def remove(self, call: Call) -> web.StreamResponse:
-        raise ForbiddenError(f"{self._networks.find(call.name)} is a pre-defined network and cannot be removed")
+        self._networks.remove(self._networks.find(call.name))
+        return empty_reply()
+
+    async def connect(self, call: Call) -> web.StreamResponse:
+        network, body = self._networks.find(call.name), await call.json()
+        container = self._engine.containers.find(_named_container(body))
+        settings = body.get("EndpointConfig") or {}
+        if not isinstance(settings, dict):
+            raise InvalidParameterError("invalid request: cannot read EndpointConfig as dict")
+        await self._engine.sandboxes.connect(network, container, settings)
+        return empty_reply(200)
+
+    async def disconnect(self, call: Call) -> web.StreamResponse:
+        network = self._networks.find(call.name)
+        container = self._engine.containers.find(_named_container(await call.json()))
+        await self._engine.sandboxes.disconnect(network, container)
+        return empty_reply(200)
+
+
+def _named_container(body: dict[str, object]) -> str:
+    name = body.get("Container")
+    if not isinstance(name, str):
+        raise InvalidParameterError("invalid request: cannot read Container as str")
+    return name
+
+
+def _has_label(network: Network, wanted: str) -> bool:
+    key, equals, value = wanted.partition("=")
+    return key in network.labels and (not equals or network.labels[key] == value)
 
 
 def routes(engine: Engine) -> list[Route]:
@@ -42,6 +88,9 @@ def routes(engine: Engine) -> list[Route]:
     of = NetworkRoutes(engine)
     return [
         Route("GET", "/networks", of.list_all),
+        Route("POST", "/networks/create", of.create),
         Route("GET", "/networks/{name}", of.inspect),
         Route("DELETE", "/networks/{name}", of.remove),
+        Route("POST", "/networks/{name}/connect", of.connect),
+        Route("POST", "/networks/{name}/disconnect", of.disconnect),
     ]

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.oci_bundle import cgroups_named
+
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.xdist_group("daemon")]
 
 
@@ -137,8 +139,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     assert not Path(stack.socket).exists()
     left = [cmd for pid in os.listdir("/proc") if pid.isdigit() if folder in (cmd := command_line(pid))]
     assert left == []
-    for parent in Path("/sys/fs/cgroup").glob(f"**/gbt-{os.getpid()}"):
-        parent.rmdir()  # like dockerd's /docker it stays; that it can be removed shows that it is empty
+    for parent in cgroups_named(f"gbt-{os.getpid()}"):
+        os.rmdir(parent)  # like dockerd's /docker it stays; that it can be removed shows that it is empty
 
 
 def command_line(pid: str) -> str:
@@ -168,9 +170,9 @@ def _clean(stack: Stack) -> Iterator[None]:
         (
             "POST",
             "/containers/create",
-            b'{"Image": "hostbox", "HostConfig": {"PortBindings": {"80/tcp": [{}]}}}',
-            501,
-            "publishing ports",
+            b'{"Image": "hostbox", "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "x"}]}}}',
+            400,
+            'invalid port specification: "x"',
         ),
         ("POST", "/containers/create", b'{"Image": "hostbox", "HostConfig": {"Ulimits": [1]}}', 400, "Ulimits"),
         ("POST", "/containers/create", b'{"Image": "hostbox", "Env": [1]}', 400, "cannot read Env as list of str"),
@@ -338,7 +340,7 @@ def test_bridge_joins_containers_with_each_other_and_the_host(stack: Stack) -> N
 
     assert {"Error": None, "StatusCode": 0} == stack.ask("POST", "/containers/n2/wait")[1], stack.logs("n2")
     members = stack.ask("GET", "/networks/bridge")[1]["Containers"]
-    assert [f"{one['IPAddress']}/16"] == [member["IPv4Address"] for member in members.values()]
+    assert [f"{one['IPAddress']}/{one['IPPrefixLen']}"] == [member["IPv4Address"] for member in members.values()]
     assert one["MacAddress"].startswith("02:42:ac:")
 
 

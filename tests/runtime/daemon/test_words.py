@@ -112,18 +112,19 @@ def test_chain_ids_name_stacks_of_layers() -> None:
 
 
 def test_subnets_avoid_what_is_routed_already() -> None:
-    """The first free /16 from the daemon's own place on."""
+    """The first free one of Docker's pools from the daemon's own place on."""
     occupied = [ipaddress.IPv4Network("172.17.0.0/16"), ipaddress.IPv4Network("172.18.4.0/24")]
 
     assert ipaddress.IPv4Network("172.19.0.0/16") == ipam.choose_subnet(occupied, 0)
-    assert ipam.choose_subnet([ipaddress.IPv4Network("172.16.0.0/12")], 3) is None
+    assert ipaddress.IPv4Network("192.168.0.0/20") == ipam.choose_subnet([ipaddress.IPv4Network("172.16.0.0/12")], 3)
+    assert ipam.choose_subnet([ipaddress.IPv4Network("128.0.0.0/1")], 3) is None
 
 
 def test_addresses_are_given_lowest_first() -> None:
     """The gateway has the first, containers the next free ones, with docker's hardware address."""
     subnet = ipaddress.IPv4Network("172.20.0.0/16")
 
-    assert "172.20.0.3" == ipam.lowest_free(subnet, {"172.20.0.2", "172.20.0.4"})
+    assert "172.20.0.3" == ipam.lowest_free(subnet, "", {"172.20.0.1", "172.20.0.2", "172.20.0.4"})
     assert b"\x02\x42\xac\x14\x00\x03" == ipam.mac_of("172.20.0.3")
 
 
