@@ -1,13 +1,12 @@
-"""A recording as linear text, for people and screen readers, and as JSON for programs.
+"""A recording as linear text, for people and screen readers.
 
 Stage by stage: what it is about, and then, in the order in which it happened, every message, action, containerd event
-and process, one sentence each; calls are counted, not listed. Nothing depends on columns, colour or box drawing. Both
-forms are made while the recording is read, and hold nothing of its size.
+and process, one sentence each; calls are counted, not listed. Nothing depends on columns, colour or box drawing. It is
+made while the recording is read, and holds nothing of its size.
 """
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from tracer.codec import RecordingError
 from tracer.events import (
@@ -21,9 +20,10 @@ from tracer.events import (
     RecordingEnded,
     StageEntered,
 )
-from tracer.model import Process, TraceModel
+from tracer.model import TraceModel
 from tracer.model.conversation import CONTAINERD_EVENT, STDIO
-from tracer.report.process_tree import describe_end, short_command, tree_text
+from tracer.report.process_tree import describe_end, tree_text
+from tracer.report.tally import tally
 from tracer.session.recording import Recording
 
 _SIDES = {"sent": "sends", "received": "receives"}
@@ -38,28 +38,6 @@ def text_report(recording: Recording) -> Iterator[str]:
     yield "Times under a tracer are distorted, and are left out."
     yield from _story(recording, model)
     yield from _ending(recording, model)
-
-
-def json_report(recording: Recording) -> Iterator[str]:
-    """One JSON object, in pieces: stages, processes, messages, events, calls."""
-    model = TraceModel(recording.header)
-    events: list[dict[str, object]] = []
-    messages: list[dict[str, object]] = []
-    for sequence, event in _followed(recording, model):
-        if isinstance(event, MessageSeen):
-            plain = _message_json(model, sequence, event)
-            (events if event.protocol == CONTAINERD_EVENT else messages).append(plain)
-    last = model.applied - 1
-    whole = {
-        "command": list(recording.header.command),
-        "damage": recording.damage,
-        "stages": [_stage_json(model, name, table) for name, table in model.stage_table.items()],
-        "processes": [_process_json(model, process, last) for process in model.processes.all],
-        "messages": messages,
-        "events": events,
-        "calls": _calls_json(model),
-    }
-    yield from json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(whole)
 
 
 def _followed(recording: Recording, model: TraceModel) -> Iterator[tuple[int, Event]]:
@@ -156,80 +134,10 @@ def _ending(recording: Recording, model: TraceModel) -> Iterator[str]:
     for line in tree_text(model, model.applied - 1, drawn=False):
         yield f"  {line}"
     yield ""
-    yield "System calls by name: " + ", ".join(f"{name} {count:,}" for name, count in _tally(model).most_common()) + "."
+    yield "System calls by name: " + ", ".join(f"{name} {count:,}" for name, count in tally(model).most_common()) + "."
     yield f"In all {len(model.calls):,} calls in {model.applied:,} events."
     if recording.damage:
         yield f"Attention: {recording.damage}."
     elif isinstance(model.ended, RecordingEnded):
         code = model.ended.exit_code
         yield f"The run ended: {model.ended.reason}" + (f", exit code {code}." if code is not None else ".")
-
-
-def _tally(model: TraceModel) -> Counter[str]:
-    numbers = Counter(model.numbers[call] for call in model.calls)
-    names = {number: signature.name for number, signature in model.header.syscalls.items()}
-    return Counter({names.get(number, f"syscall_{number}"): count for number, count in numbers.items()})
-
-
-def _stage_json(model: TraceModel, name: str, table: Mapping[str, object]) -> dict[str, object]:
-    seen = next((stage for stage in model.stages if stage.stage == name), None)
-    process = model.process_of(seen.sequence) if seen else None
-    return {
-        "id": name,
-        "layer": table.get("layer"),
-        "title": table.get("title"),
-        "about": table.get("about"),
-        "source": table.get("source"),
-        "observed": seen is not None,
-        "sequence": seen.sequence if seen else None,
-        "evidence": seen.evidence if seen else None,
-        "pid": process.pid if process else None,
-    }
-
-
-def _process_json(model: TraceModel, process: Process, last: int) -> dict[str, object]:
-    return {
-        "index": process.index,
-        "pid": process.pid,
-        "nspids": list(process.nspids_at(last)),
-        "start_time": process.start_time,
-        "parent": process.parent if process.parent != 0xFFFFFFFF else None,
-        "layer": process.layer_at(last),
-        "command": short_command(model, process, last),
-        "executions": [
-            {"sequence": one.sequence, "path": one.path, "argv": list(one.argv)} for one in process.executions
-        ],
-        "threads": len(process.threads) + 1,
-        "calls": len(process.calls),
-        "born": process.born,
-        "ended": process.ended if process.ended >= 0 else None,
-        "exit_code": process.exit_code,
-        "signal": process.signal,
-    }
-
-
-def _message_json(model: TraceModel, sequence: int, event: MessageSeen) -> dict[str, object]:
-    process = model.process_of(sequence)
-    return {
-        "sequence": sequence,
-        "layer": process.layer_at(sequence) if process else None,
-        "pid": event.pid,
-        "connection": event.connection,
-        "protocol": event.protocol,
-        "direction": event.direction,
-        "side": event.side,
-        "title": event.title,
-        "fields": dict(event.fields),
-        "body": event.body,
-        "calls": list(event.calls),
-    }
-
-
-def _calls_json(model: TraceModel) -> dict[str, object]:
-    layers: Counter[str] = Counter()
-    for process in model.processes.all:
-        layers[process.layer_at(model.applied) or "other"] += len(process.calls)
-    return {"total": len(model.calls), "by_name": dict(_tally(model).most_common()), "by_layer": dict(layers)}
-
-
-__all__ = ["json_report", "text_report"]

@@ -26,14 +26,17 @@ def main(argv: list[str]) -> int:
         "--format",
         choices=["text", "json"],
         default="text",
-        help="text for people; json with the keys stages, processes, messages, events, calls",
+        help="text for people; json with the keys stages, processes, messages, events, actions, calls, summary",
     )
     options = parser.parse_args(argv)
     path = recording_path(options.file)
-    from tracer.report.text import json_report, text_report
+    from tracer.report.as_json import json_report
+    from tracer.report.text import text_report
     from tracer.session.recording import Recording
 
     recording = Recording(path)
+    # A recording may hold text that the terminal's encoding, or any, cannot say.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if options.format == "json":
         for piece in json_report(recording):
             sys.stdout.write(piece)

@@ -1,7 +1,6 @@
-"""Reports over a generated recording: linear text, JSON, and the process tree."""
+"""Reports over a generated recording: linear text, and the process tree."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from tests.tui.story import docker_run
 from tracer.model import TraceModel
 from tracer.report.process_tree import tree_text
-from tracer.report.text import json_report, text_report
+from tracer.report.text import text_report
 from tracer.session.recording import Recording
 
 
@@ -81,19 +80,6 @@ def test_text_report_of_a_corrupt_recording_names_the_line(tmp_path: Path) -> No
     report = list(text_report(Recording(str(path))))
 
     assert report[-1].startswith("Attention: line 201: ")
-
-
-def test_json_report_has_its_keys(recording: Recording) -> None:
-    """It is one JSON object with stages, processes, messages, events and calls."""
-    whole = json.loads("".join(json_report(recording)))
-
-    assert {"stages", "processes", "messages", "events", "calls"} <= set(whole)
-    assert [stage["observed"] for stage in whole["stages"]].count(False) == 1
-    assert {process["layer"] for process in whole["processes"]} == {
-        "client", "daemon", "containerd", "shim", "runtime", "container",
-    }  # fmt: skip
-    assert whole["calls"]["total"] == sum(whole["calls"]["by_name"].values())
-    assert whole["events"][0]["title"] == "/tasks/create"
 
 
 def test_process_tree_shows_both_pids_and_former_programs(recording: Recording) -> None:
