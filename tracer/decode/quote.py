@@ -4,8 +4,6 @@ SHOWN = 80
 """Characters of a buffer that a line shows."""
 
 _ESCAPES = {
-    0x07: "\\a",
-    0x08: "\\b",
     0x09: "\\t",
     0x0A: "\\n",
     0x0B: "\\v",

@@ -9,10 +9,12 @@ from tracer.decode.shown import OMIT, Shown, number, pointer, short_hexadecimal
 _F_GETFD, _F_SETFD, _F_GETFL, _F_SETFL, _F_ADD_SEALS, _F_GET_SEALS = 1, 2, 3, 4, 1033, 1034
 _F_WITH_NUMBER = (0, 8, 10, 1024, 1030, 1031)
 _F_WITHOUT = (1, 3, 9, 11, 1025, 1032, 1034)
+_F_ASK = (5, 36)
 _F_LOCKS = (5, 6, 7, 36, 37, 38)
 
 _PR_PDEATHSIG, _PR_GET_DUMPABLE, _PR_DUMPABLE, _PR_SET_NAME, _PR_GET_NAME = 1, 3, 4, 15, 16
 _PR_SECCOMP, _PR_BOUNDING, _PR_GET_SECUREBITS, _PR_SECUREBITS, _PR_AMBIENT = 22, (23, 24), 27, 28, 47
+_PR_GET_PDEATHSIG, _PR_GET_SUBREAPER, _CLEAR_ALL = 2, 37, 4
 _PR_ADDRESSES = (2, 5, 9, 11, 19, 25, 37, 40)
 _PR_NUMBERS = (8, 29, 36, 38, 41)
 
@@ -23,8 +25,10 @@ def prctl_argument(shown: Shown, place: int) -> str:
     option, value = arguments[0] & 0xFFFFFFFF, arguments[place]
     if place > _prctl_uses(option):
         return OMIT
-    if option == _PR_AMBIENT and place < 3:
-        return flags.enum(value, flags.PR_CAP_AMBIENT if place == 1 else flags.CAPABILITIES)
+    if option == _PR_AMBIENT and place == 1:
+        return flags.enum_hex(value, flags.PR_CAP_AMBIENT)
+    if option == _PR_AMBIENT and place == 2 and arguments[1] != _CLEAR_ALL:
+        return flags.enum_hex(value, flags.CAPABILITIES)
     if option == _PR_SECCOMP:
         if place == 1:
             return {1: "SECCOMP_MODE_STRICT", 2: "SECCOMP_MODE_FILTER"}.get(value, str(value))
@@ -32,7 +36,7 @@ def prctl_argument(shown: Shown, place: int) -> str:
     if place > 1:
         return hex(value) if value else "0"
     if option in _PR_BOUNDING:
-        return flags.enum(value, flags.CAPABILITIES)
+        return flags.enum_hex(value, flags.CAPABILITIES)
     if option == _PR_PDEATHSIG:
         return flags.signal_name(value)
     if option == _PR_DUMPABLE:
@@ -42,6 +46,10 @@ def prctl_argument(shown: Shown, place: int) -> str:
     if option in (_PR_SET_NAME, _PR_GET_NAME):
         data = shown.memory(1)
         return quote_text(data) if data is not None else pointer(shown, place)
+    data = shown.memory(1)
+    if option in (_PR_GET_PDEATHSIG, _PR_GET_SUBREAPER) and data is not None and len(data) == 4:
+        found = int.from_bytes(data, "little")
+        return f"[{flags.signal_name(found) if option == _PR_GET_PDEATHSIG and found else found}]"
     if option in _PR_NUMBERS:
         return str(value)
     return pointer(shown, place) if option in _PR_ADDRESSES else hex(value) if value else "0"
@@ -79,7 +87,7 @@ def fcntl_argument(shown: Shown, place: int) -> str:
         return flags.bits(value, flags.SEALS)
     data = shown.memory(2)
     if command in _F_LOCKS and data is not None:
-        return structures_files.flock(data)
+        return structures_files.flock(data, with_holder=command in _F_ASK and shown.succeeded)
     return number(shown, place) if command in _F_WITH_NUMBER else pointer(shown, place)
 
 

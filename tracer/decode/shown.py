@@ -13,6 +13,7 @@ OMIT = ""
 _AT_FDCWD = 0xFFFFFF9C
 _TYPE_IS_IGNORED = 0x20 | 0x1000 | 0x2000 | 0x1E0000
 """MS_REMOUNT, MS_BIND, MS_MOVE and the kinds of propagation."""
+_REMOUNT = 0x20
 _DATA_IS_IGNORED = 0x1000 | 0x2000 | 0x1E0000
 
 
@@ -229,7 +230,8 @@ def mount_type(shown: Shown, place: int) -> str:
 
 def mount_data(shown: Shown, place: int) -> str:
     """The options, where mount(2) looks at them."""
-    return pointer(shown, place) if shown.event.arguments[3] & _DATA_IS_IGNORED else path(shown, place)
+    asked = shown.event.arguments[3]
+    return pointer(shown, place) if asked & _DATA_IS_IGNORED and not asked & _REMOUNT else path(shown, place)
 
 
 def mapped(shown: Shown, place: int) -> str:
@@ -255,6 +257,17 @@ def statx_flags(shown: Shown, place: int) -> str:
 def statx_mask(shown: Shown, place: int) -> str:
     """What is asked for."""
     return structures_files.statx_mask(shown.event.arguments[place] & 0xFFFFFFFF)
+
+
+def moved(shown: Shown, place: int) -> str:
+    """A file offset that the call moves on: `[0] => [64]`."""
+    before, after = shown.memory(place, ".before"), shown.memory(place)
+    if not before or len(before) < 8:
+        return pointer(shown, place)
+    text = f"[{int.from_bytes(before, 'little', signed=True)}]"
+    if not after or not shown.succeeded or after == before:
+        return text
+    return f"{text} => [{int.from_bytes(after, 'little', signed=True)}]"
 
 
 def descriptors(shown: Shown, place: int) -> str:

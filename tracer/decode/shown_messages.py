@@ -54,9 +54,7 @@ def received(shown: Shown, place: int) -> str:
 def received_address(shown: Shown, place: int) -> str:
     """An address that the call filled, as long as the kernel says it is."""
     data = shown.memory(place)
-    if data is None or not shown.succeeded:
-        return pointer(shown, place)
-    return structures.sockaddr(data)
+    return structures.sockaddr(data) if data and shown.succeeded else pointer(shown, place)
 
 
 def address_length(shown: Shown, place: int) -> str:
@@ -139,7 +137,7 @@ def _plain_header(payload: bytes, name: bytes | None, control: bytes | None, sho
 def control_messages(raw: bytes, names: list[str]) -> str:
     """The control data of a msghdr: `[{cmsg_len=20, cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[7]}]`."""
     items: list[str] = []
-    place = 0
+    place = named_already = 0
     while place + 16 <= len(raw) and len(items) < 16:
         length, level, kind = struct.unpack_from("<QII", raw, place)
         if length < 16:
@@ -148,7 +146,8 @@ def control_messages(raw: bytes, names: list[str]) -> str:
         named = str(kind)
         text = quote(data)
         if (level, kind) == (1, 1):
-            named, text = "SCM_RIGHTS", named_descriptors(data, names if place == 0 else [])
+            named, text = "SCM_RIGHTS", named_descriptors(data, names[named_already:])
+            named_already += len(data) // 4
         elif (level, kind) == (1, 2) and len(data) >= 12:
             pid, uid, gid = struct.unpack_from("<iII", data)
             named, text = "SCM_CREDENTIALS", f"{{pid={pid}, uid={uid}, gid={gid}}}"

@@ -132,8 +132,8 @@ def _wake_operation(value: int) -> str:
     if operation >= len(operations) or compare >= len(compares):
         return hex(value)
     first, second = value >> 12 & 0xFFF, value & 0xFFF
-    texts = [operations[operation], hex(first) if first else "0", compares[compare], hex(second) if second else "0"]
-    return "{" + ", ".join(texts) + "}"
+    texts = [hex(number) if number else "0" for number in (first, second)]
+    return f"{operations[operation]}<<28|{texts[0]}<<12|{compares[compare]}<<24|{texts[1]}"
 
 
 def poll_fds(shown: Shown, place: int) -> str:
@@ -152,7 +152,8 @@ def poll_answer(shown: Shown) -> str:
     data = shown.memory(0)
     if not shown.result or data is None:
         return " (Timeout)" if shown.result == 0 else ""
-    found = [f"{{fd={fd}, revents={flags.bits(got, flags.POLL)}}}" for fd, _, got in _polled(shown, data) if got]
+    polled = struct.iter_unpack("<iHH", data[: len(data) // 8 * 8])
+    found = [f"{{fd={fd}, revents={flags.bits(got, flags.POLL)}}}" for fd, _, got in polled if got]
     return f" ([{', '.join(found)}])"
 
 
@@ -173,6 +174,14 @@ def descriptor_set(shown: Shown, place: int) -> str:
     return "[" + " ".join(_members(data, shown.event.arguments[0], shown.file_names(place))) + "]"
 
 
+def select_timeout(shown: Shown, place: int) -> str:
+    """How long select(2) was to wait at most; the kernel writes over it what was left of that."""
+    data = shown.memory(place, ".before")
+    if data is None:
+        return pointer(shown, place)
+    return structures.timespec(data) if shown.name == "pselect6" else structures.timeval(data)
+
+
 def select_answer(shown: Shown) -> str:
     """What select(2) found: ` (in [3])`."""
     if shown.result == 0:
@@ -181,8 +190,11 @@ def select_answer(shown: Shown) -> str:
     for place, word in ((1, "in"), (2, "out"), (3, "except")):
         data = shown.memory(place)
         if data is not None and any(data):
-            members = _members(data, shown.event.arguments[0], shown.file_names(place))
+            members = _members(data, shown.event.arguments[0], [])
             sets.append(f"{word} [{' '.join(members)}]")
+    left = shown.memory(4)
+    if left is not None and len(left) == 16:
+        sets.append("left " + (structures.timespec(left) if shown.name == "pselect6" else structures.timeval(left)))
     return f" ({', '.join(sets)})" if sets else ""
 
 

@@ -61,7 +61,7 @@ def _members(number: int, code: int, raw: bytes) -> list[str]:
     if code == _FILE or (number == _IO and 0 < code < 0x80):
         fd = struct.unpack_from("<i", raw, 24)[0]
         return [f"si_band={word}", f"si_fd={fd}"]
-    if code > 0 and number in _FAULTS and code != 0x80:
+    if code > 0 and number in _FAULTS:
         return [f"si_addr={_pointer(word)}"]
     if number == _SYSTEM_CALL and code > 0:
         call, arch = struct.unpack_from("<iI", raw, 24)

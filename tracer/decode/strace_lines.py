@@ -48,7 +48,7 @@ class StraceLines:
     def _unfinished(self, tid: int) -> Iterator[tuple[int, str]]:
         begun = self._begun.pop(tid, None)
         if begun is not None:
-            yield tid, self._call(begun)
+            yield tid, self._call(begun).replace(" <unfinished ...>", ") = ?")
 
     def _call(self, event: SyscallEntered | SyscallExited) -> str:
         return format_call(event, self._signatures.get(event.number), STRING_BYTES)

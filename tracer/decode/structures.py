@@ -254,6 +254,20 @@ def signal_stack(raw: bytes) -> str:
     return f"{{ss_sp={_address(base)}, ss_flags={flags.bits(bits, flags_requests.SIGALTSTACK)}, ss_size={size}}}"
 
 
+def system_information(raw: bytes) -> str:
+    """`struct sysinfo`: `{uptime=60, loads=[0, 0, 0], totalram=..., ..., mem_unit=1}`."""
+    if len(raw) < 108:
+        return quote(raw)
+    uptime, *loads = struct.unpack_from("<q3Q", raw)
+    memory = struct.unpack_from("<6Q", raw, 32)
+    processes, high, free_high, unit = struct.unpack_from("<H6xQQI", raw, 80)
+    names = ("totalram", "freeram", "sharedram", "bufferram", "totalswap", "freeswap")
+    parts = [f"uptime={uptime}", f"loads=[{', '.join(str(load) for load in loads)}]"]
+    parts += [f"{name}={value}" for name, value in zip(names, memory, strict=True)]
+    parts += [f"procs={processes}", f"totalhigh={high}", f"freehigh={free_high}", f"mem_unit={unit}"]
+    return "{" + ", ".join(parts) + "}"
+
+
 def system_name(raw: bytes) -> str:
     """`struct utsname`: six fields of 65 bytes, of which two are shown."""
     if len(raw) < 130:

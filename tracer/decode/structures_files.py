@@ -21,7 +21,7 @@ def device(value: int) -> str:
     """`makedev(0x1, 0x3)`: twelve bits of major and twenty of minor, interleaved; include/linux/kdev_t.h."""
     major = (value >> 8 & 0xFFF) | (value >> 32 & 0xFFFFF000)
     minor = (value & 0xFF) | (value >> 12 & 0xFFFFFF00)
-    return f"makedev({major:#x}, {minor:#x})"
+    return f"makedev({major:#x}, {minor:#x})".replace("0x0,", "0,").replace("0x0)", "0)")
 
 
 def stat(raw: bytes, *, is_arm: bool) -> str:
@@ -69,15 +69,15 @@ def statfs(raw: bytes) -> str:
     )
 
 
-def flock(raw: bytes) -> str:
-    """`{l_type=F_WRLCK, l_whence=SEEK_SET, l_start=0, l_len=0}`."""
+def flock(raw: bytes, *, with_holder: bool) -> str:
+    """`{l_type=F_WRLCK, l_whence=SEEK_SET, l_start=0, l_len=0}`; `l_pid` where the holder was asked for."""
     if len(raw) < 28:
         return quote(raw)
-    kind, whence, start, length = struct.unpack_from("<hh4xqq", raw)
+    kind, whence, start, length, holder = struct.unpack_from("<hh4xqqi", raw)
     locks = {0: "F_RDLCK", 1: "F_WRLCK", 2: "F_UNLCK"}
     return (
         f"{{l_type={flags.enum(kind, locks)}, l_whence={flags.enum(whence, flags.SEEK)}, "
-        f"l_start={start}, l_len={length}}}"
+        f"l_start={start}, l_len={length}{f', l_pid={holder}' if with_holder else ''}}}"
     )
 
 

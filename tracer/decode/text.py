@@ -10,7 +10,7 @@ quoted, numbers as they are, pointers in hex. A structure that was not captured 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tracer.decode import errnos
+from tracer.decode import errnos, flags, flags_requests
 from tracer.decode.call import Call
 from tracer.decode.quote import SHOWN
 from tracer.decode.requests import fcntl_answer, prctl_answer
@@ -115,6 +115,8 @@ def _returned(name: str, event: SyscallExited, shown: Shown) -> str:
         return f"{result}{file_name(event.files[RESULT])}"
     if name == "fcntl":
         return fcntl_answer(shown) or str(result)
+    if name == "personality":
+        return f"{hex(result) if result else 0} ({flags.enum(result, flags_requests.PERSONALITIES)})"
     if name == "umask":
         return f"0{result:02o}"
     if name in ("poll", "ppoll"):

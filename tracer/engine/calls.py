@@ -106,6 +106,11 @@ class Calls:
             if task.in_call and task.entry < 0:
                 self._report_entry(task)
 
+    def report_unfinished(self, task: Task) -> None:
+        """The task has died in a call: record that it had begun, for its end will never be seen."""
+        if task.in_call and task.entry < 0:
+            self._report_entry(task)
+
     def _begun(self, task: Task, info: tuple[int, ...]) -> None:
         """A call begins."""
         tid = task.tid

@@ -26,14 +26,14 @@ where the entry itself is recorded. A call that is not listed is recorded with i
 
 _PATHS = """
     access acct chdir chmod chown chroot creat getxattr lchown listxattr llistxattr lstat mkdir mknod open
-    readlink removexattr rmdir stat statfs swapoff swapon truncate umount2 unlink uselib utime utimes
+    readlink rmdir stat statfs swapoff swapon truncate umount2 unlink uselib utime utimes
     memfd_create mq_unlink mq_open fsopen delete_module
 """
 """Calls whose argument 0 is a path, and nothing else is read."""
 
 _PATHS_AT = """
     openat mkdirat mknodat fchownat futimesat newfstatat unlinkat fchmodat fchmodat2 faccessat faccessat2
-    utimensat name_to_handle_at statx open_tree fspick inotify_add_watch fremovexattr
+    utimensat name_to_handle_at statx open_tree fspick inotify_add_watch
 """
 """Calls whose argument 1 is a path, mostly relative to the descriptor in argument 0."""
 
@@ -46,6 +46,8 @@ CALLS = {
     "renameat": "path1 path3", "renameat2": "path1 path3", "linkat": "path1 path3", "symlinkat": "path0 path2",
     "readlink": "path0 result1*1", "readlinkat": "path1 result2*1", "getcwd": "result0*1",
     "setxattr": "path0 path1 in2:@3", "lsetxattr": "path0 path1 in2:@3", "fsetxattr": "path1 in2:@3",
+    "removexattr": "path0 path1", "lremovexattr": "path0 path1", "fremovexattr": "path1",
+    "sendfile": "before2:8 out2:8",
     "getxattr": "path0 path1 result2*1", "lgetxattr": "path0 path1 result2*1", "fgetxattr": "path1 result2*1",
     "pipe": "out0:8", "pipe2": "out0:8", "ioctl": "ioctl", "fcntl": "fcntl",
     "poll": "in0:@1*8", "ppoll": "in0:@1*8 in2:16", "epoll_ctl": "in3:12",
@@ -53,7 +55,7 @@ CALLS = {
     "statfs": "path0 out1:120", "fstatfs": "out1:120", "getdents64": "dirents1",
     "stat": "path0 out1:144", "lstat": "path0 out1:144", "fstat": "out1:144", "newfstatat": "path1 out2:144",
     "statx": "path1 out4:256", "utimensat": "path1 in2:32", "name_to_handle_at": "path1 in2:8 out3:4",
-    "select": "beforesets sets before4:16", "pselect6": "beforesets sets in4:16",
+    "select": "beforesets sets before4:16 out4:16", "pselect6": "beforesets sets before4:16 out4:16",
     # programs, processes, signals, time
     "execve": "path0 argv1 count2", "execveat": "path1 argv2 count3", "clone3": "in0:@1",
     "wait4": "out1:4 out3:144", "waitid": "out2:128", "kill": "", "pidfd_send_signal": "in2:48",

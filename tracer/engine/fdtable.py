@@ -32,6 +32,8 @@ _OPENING = """
     userfaultfd perf_event_open io_uring_setup fanotify_init open_by_handle_at seccomp bpf mq_open
 """
 """Calls whose result is a new descriptor."""
+_RENAMING = "rename renameat renameat2 unlink unlinkat rmdir umount2 move_mount"
+"""Calls after which an open file may have another path."""
 _STREAM_PREFIXES = ("/dev/pts/", "/dev/tty", "/dev/ptmx", "/dev/console")
 _PLAIN_PREFIXES = ("/usr/", "/lib", "/proc/", "/sys/", "/etc/")
 """Where no FIFO is looked for, which saves a stat(2) for every library that is loaded."""
@@ -100,6 +102,7 @@ class FdTable:
             "fcntl": self.fcntl_returned,
         }
         effects |= dict.fromkeys(("dup2", "dup3"), self.replaced)
+        effects |= dict.fromkeys(_RENAMING.split(), self.renamed)
         effects |= dict.fromkeys(_OPENING.split(), self.opened)
         return effects | self.lasting_effects()
 
@@ -141,6 +144,13 @@ class FdTable:
     def moved(self, process: Process, arguments: Arguments, result: int) -> None:
         """chdir, fchdir, chroot, setns, unshare: `AT_FDCWD` may mean another directory."""
         process.cwd = None
+        process.fds.clear()
+
+    def renamed(self, process: Process, arguments: Arguments, result: int) -> None:
+        """rename, unlink, umount2, ...: open files keep their numbers, but not their paths."""
+        if result == 0:
+            process.fds.clear()
+            process.cwd = None
 
     def socket_created(self, process: Process, arguments: Arguments, result: int) -> None:
         """socket(2)."""

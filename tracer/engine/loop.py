@@ -205,6 +205,7 @@ class Loop:
                 self._handle(tid, status)
 
     def _gone(self, task: Task, stop: stops.TaskGone) -> None:
+        self._calls.report_unfinished(task)
         process_is_gone = self.census.gone(task, stop)
         self.after_event(task.tid)
         if process_is_gone:

@@ -78,11 +78,31 @@ def poll(table: "FdTable", process: "Process", arguments: "Arguments", value: in
     return files
 
 
+def select(table: "FdTable", process: "Process", arguments: "Arguments", value: int, data: Data, files: Files) -> Files:
+    """The members of each set that was given."""
+    for place in (1, 2, 3):
+        raw = data.get(f"{place}.before")
+        if raw:
+            bits = int.from_bytes(raw, "little")
+            members = [fd for fd in range(min(arguments[0], len(raw) * 8)) if bits >> fd & 1]
+            _list(table, process, place, struct.pack(f"<{len(members)}i", *members), data)
+    return files
+
+
 def rights(table: "FdTable", process: "Process", arguments: "Arguments", value: int, data: Data, files: Files) -> Files:
     """sendmsg(2), recvmsg(2): descriptors in a control message of SCM_RIGHTS."""
-    raw = data.get("1.control")
-    if raw and raw[8:16] == _SCM_RIGHTS:
-        _list(table, process, 1, raw[16 : int.from_bytes(raw[:8], "little")], data)
+    raw = data.get("1.control") or b""
+    listed = b""
+    place = 0
+    while place + 16 <= len(raw):
+        length = int.from_bytes(raw[place : place + 8], "little")
+        if length < 16:
+            break
+        if raw[place + 8 : place + 16] == _SCM_RIGHTS:
+            listed += raw[place + 16 : place + length]
+        place += (length + 7) & ~7
+    if listed:
+        _list(table, process, 1, listed, data)
     return files
 
 
@@ -103,6 +123,8 @@ NAMERS: dict[str, Namer] = {
     "socketpair": pair(3),
     "poll": poll,
     "ppoll": poll,
+    "select": select,
+    "pselect6": select,
     "sendmsg": rights,
     "recvmsg": rights,
 }

@@ -274,19 +274,23 @@ _OLD_IOCTLS = {
 
 
 def _prctl(data: Data, memory: Memory, a: "Arguments", result: int | None, file: "OpenFile") -> None:
-    """prctl(2): PR_SET_NAME and PR_GET_NAME have a string, PR_SET_SECCOMP with SECCOMP_MODE_FILTER a BPF program."""
+    """prctl(2): names are strings, two answers numbers, PR_SET_SECCOMP with SECCOMP_MODE_FILTER has a BPF program."""
     if a[0] == 15 or (a[0] == 16 and result == 0):
         data["1"] = memory.string(a[1], 16)
+    elif a[0] in (2, 37) and result == 0:
+        data["1"] = memory.read(a[1], 4)
     elif a[0] == 22 and a[1] == 2:
         _filter_program(data, memory, a[2], "2")
 
 
 def _seccomp(data: Data, memory: Memory, a: "Arguments", result: int | None, file: "OpenFile") -> None:
-    """seccomp(2): SECCOMP_SET_MODE_FILTER has a BPF program, SECCOMP_GET_ACTION_AVAIL an action."""
+    """seccomp(2): SECCOMP_SET_MODE_FILTER has a BPF program, GET_ACTION_AVAIL an action, GET_NOTIF_SIZES sizes."""
     if a[0] == 1:
         _filter_program(data, memory, a[2], "2")
     elif a[0] == 2:
         data["2"] = memory.read(a[2], 4)
+    elif a[0] == 3 and result == 0:
+        data["2"] = memory.read(a[2], 6)
 
 
 def _fcntl(data: Data, memory: Memory, a: "Arguments", result: int | None, file: "OpenFile") -> None:
