@@ -95,7 +95,7 @@ class Redactor:
 
     def _masked(self, data: bytes) -> tuple[bytes, int]:
         """The masked bytes, and where the name of a value begins that `data` ends in; -1 where it ends in none."""
-        spans = list(named_values(data)) if b"=" in data or b":" in data else ()
+        spans = named_values(data)
         for span in spans:
             self._learn_from(span, data)
         masked = data

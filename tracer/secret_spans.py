@@ -11,7 +11,7 @@ Nothing is parsed as a whole: buffers are cut anywhere, and a field that is near
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -61,12 +61,18 @@ def is_sensitive(name: str) -> bool:
     return name not in _HARMLESS_NAMES and _NAMES.search(name) is not None
 
 
-def named_values(data: bytes) -> Iterator[Span]:
+def named_values(data: bytes) -> Sequence[Span]:
     """The values in `data` whose names say that they are secret, empty ones left out, in no order."""
+    if b"=" not in data and b":" not in data:
+        return ()
     lower = (data if len(data) < _LARGE else _before_separators(data)).lower()
     words = [word for word in _WORDS if word in lower]
-    if len(data) >= _LARGE and (words or b"registry-config" in lower):
-        lower = data.lower()
+    if not words and b"registry-config" not in lower:
+        return ()
+    return list(_spans(data, lower if len(data) < _LARGE else data.lower(), words))
+
+
+def _spans(data: bytes, lower: bytes, words: list[bytes]) -> Iterator[Span]:
     done: set[int] = set()
     for word in words:
         at = lower.find(word)
