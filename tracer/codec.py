@@ -180,6 +180,7 @@ def decode_command(line: str) -> commands.Command:
         if cls is commands.Launch:
             plain["background"] = tuple(_program(program) for program in plain["background"])
             plain["foreground"] = _program(plain["foreground"])
+            plain["preparations"] = tuple(_program(program) for program in plain["preparations"])
             plain["stages"] = tuple(plain["stages"])
             plain["typed"] = tuple(plain["typed"])
         return cls(**plain)  # type: ignore[no-any-return]

@@ -2,7 +2,8 @@
 
  session                                   engine
    | Launch ------------------------------> |  starts the background programs, waits until each listens,
-   |                                        |  then starts the foreground program on the terminal
+   |                                        |  runs what prepares the story, and then starts the
+   |                                        |  foreground program on the terminal
    | <------------------------------ 1 byte |  the recording grew (any number of events may share a byte)
    | Resume/StepEvent/StepStage/Interrupt-> |  answered by what the recording shows: HoldReleased, StopReached
    | ArmBreakpoint -----------------------> |
@@ -45,6 +46,8 @@ class Launch:
     seats: Mapping[str, str]
     hold: bool
     """True: hold at every stage (a breakpoint is armed on each). False: record straight through."""
+    preparations: tuple[Program, ...] = ()
+    """Run to their end, one after the other, when all background programs listen: an image to be loaded first."""
     typed: tuple[str, ...] = ()
     """`docker run ...` as the user typed it, for the header; the foreground program has words of its own."""
     speed: Speed = "full"

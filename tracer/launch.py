@@ -49,6 +49,7 @@ def prepare(words: RunWords, *, hold: bool) -> Iterator[Prepared]:
             typed=("docker", "run", *words.docker),
             seats=plan.seats,
             hold=hold,
+            preparations=plan.preparations(),
         )
         yield Prepared(plan, launch, recording)
     finally:

@@ -12,6 +12,7 @@ from tracer import procfs
 from tracer.stack import StackPlan
 
 _PROGRAMS = frozenset({"containerd", "dockerd", "runc", "crun", "glassbottom-oci", "docker-init"})
+_MODULES = frozenset({"tracer.engine", "tracer.hostbox_loader"})
 
 
 def processes_of(plan: StackPlan) -> list[int]:
@@ -49,7 +50,7 @@ def _belongs(pid: int, plan: StackPlan, own_namespace: str, inner_root: str) -> 
 
 def _is_stack_program(words: list[str]) -> bool:
     """Whether an argv is of a program that a stack is made of; an editor on one of its files is not."""
-    if any(word.startswith("runtime.") or word == "tracer.engine" for word in words[1:4]):
+    if any(word.startswith("runtime.") or word in _MODULES for word in words[1:4]):
         return True
     names = {os.path.basename(word) for word in words[:2]}
     return bool(names & _PROGRAMS) or any(name.startswith("containerd-shim") for name in names)

@@ -100,6 +100,8 @@ class StackPlan:
         runtimes: tuple[str, ...] = ()
         if self.runtime:
             name = os.path.basename(self.runtime)
+            if self.daemon and name == "runc":
+                name = "runc-in-seat"  # dockerd keeps "runc" for the one in PATH, and refuses to be told another
             runtimes = ("--add-runtime", f"{name}={self.launcher or self.runtime}", "--default-runtime", name)
         if self.daemon:
             # Left to itself, dockerd makes docker0 and firewall rules in the host's network, and leaves them there.
@@ -141,6 +143,13 @@ class StackPlan:
             Program(self.containerd_argv, environment, self.root, self.containerd_socket, "containerd"),
             Program(self.daemon_argv, environment, self.root, self.socket, "daemon"),
         )
+
+    def preparations(self) -> tuple[Program, ...]:
+        """What must have run before the client can: a real dockerd has no image yet."""
+        if not self.daemon:
+            return ()
+        argv = (*_module("tracer.hostbox_loader"), self.socket)
+        return (Program(argv, self.environment, self.root, "", "image"),)
 
     def foreground(self, docker_words: Sequence[str], cwd: str) -> Program:
         """The client on the user's terminal."""

@@ -181,9 +181,14 @@ def session(tmp_path: Path) -> Iterator[Callable[..., Session]]:
     open_sessions: list[Session] = []
 
     def start(
-        argv: Sequence[str], *, hold: bool = False, background: Sequence[Program] = (), terminal: int = -1
+        argv: Sequence[str],
+        *,
+        hold: bool = False,
+        background: Sequence[Program] = (),
+        preparations: Sequence[Program] = (),
+        terminal: int = -1,
     ) -> Session:
-        launch = Launch(tuple(background), program(*argv), (), "", {}, hold)
+        launch = Launch(tuple(background), program(*argv), (), "", {}, hold, tuple(preparations))
         open_sessions.append(Session(tmp_path, launch, terminal))
         return open_sessions[-1]
 

@@ -1,7 +1,8 @@
 """The course of a run: what is started, when it is ready, and when it is over.
 
-    Launch -> background programs, all at once -> each listens on its socket -> the foreground program
-           -> it exits, and everything settles -> SIGTERM to the background -> SIGKILL to what is left -> RecordingEnded
+    Launch -> background programs, all at once -> each listens on its socket -> preparations, one after the other
+           -> the foreground program -> it exits, and everything settles -> SIGTERM to the background
+           -> SIGKILL to what is left -> RecordingEnded
 
 Settled means: nothing has stopped for a while, and every task that is left waits in a call. While processes are left
 that came up during the story (a shim that tidies up after its container), the silence must be longer, because one of
@@ -60,6 +61,9 @@ class Story:
         self._launch: Launch
         self._background: dict[int, Program] = {}
         self._foreground = 0
+        self._preparations: list[Program] = []
+        self._preparing = 0
+        """The pid of the preparation that runs."""
         self._awaited: dict[str, str] = {}
         """Socket path -> label of background programs that do not listen yet."""
         self._curtain: Curtain | None = None
@@ -75,6 +79,7 @@ class Story:
     def begin(self, launch: Launch) -> None:
         """Start the background programs, and the foreground program if there are none."""
         self._launch = launch
+        self._preparations = list(launch.preparations)
         for program in launch.background:
             if program.listens_on:
                 self._awaited[program.listens_on] = program.label
@@ -92,7 +97,7 @@ class Story:
         if self._behind_curtain:
             self._lower_curtain()
         if not self._awaited and not self.reason:
-            self._start_foreground()
+            self._prepare()
 
     def _lower_curtain(self) -> None:
         """Start-up need not be watched call by call, and somebody is waiting."""
@@ -117,7 +122,8 @@ class Story:
             self._chronicle.note("watching", "from here on every call is recorded")
             self._loop.wake()
 
-    def _start_background(self, program: Program) -> None:
+    def _start_background(self, program: Program) -> int:
+        """The new process's pid; 0 where it cannot be started, which ends the story."""
         log_path = f"{self._chronicle.recorder.path}.{program.label or 'background'}.log"
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         log = spawn.open_log(log_path)
@@ -126,7 +132,7 @@ class Story:
             pid = spawn.spawn(program, streams, self._request, self._filtered)
         except spawn.SpawnError as error:
             self._end(f"cannot start {program.label or program.argv[0]}: {error}")
-            return
+            return 0
         finally:
             os.close(null)
             os.close(log)
@@ -136,6 +142,14 @@ class Story:
         self._chronicle.note(
             "background-started", f"{label} starts, pid {pid}", {"label": label, "pid": pid, "log": log_path}
         )
+        return pid
+
+    def _prepare(self) -> None:
+        """Run the next preparation; the last one that has ended lets the story begin."""
+        if self._preparations:
+            self._preparing = self._start_background(self._preparations.pop(0))
+        else:
+            self._start_foreground()
 
     def _start_foreground(self) -> None:
         program = self._launch.foreground
@@ -158,7 +172,7 @@ class Story:
             return
         self._chronicle.note("listening", f"{label} listens on {path}", {"label": label, "path": path})
         if not self._awaited and not self._ending_since:
-            self._start_foreground()
+            self._prepare()
 
     def launch_failed(self, task: Task, errno: int) -> None:
         """Execve of a launched program failed: the rest of its life is the engine's own code."""
@@ -180,7 +194,10 @@ class Story:
             label = program.label or program.argv[0]
             how = f"signal {killed_by}" if killed_by is not None else f"exit code {exit_code}"
             self._chronicle.note("background-gone", f"{label} ended with {how}", {"label": label, "pid": pid})
-            if self._awaited and not self._ending_since:
+            prepared = pid == self._preparing and exit_code == 0
+            if prepared and not self._ending_since:
+                self._prepare()
+            elif (self._awaited or self._preparing) and not self._foreground and not self._ending_since:
                 self._end(f"{label} ended with {how} before it was ready")
         if self._ending_since and not self._background:
             self._kill_all()

@@ -1,10 +1,11 @@
 """What the programs of a stack said last: it mostly says why they ended."""
 
-BACKGROUND = ("containerd", "daemon")
+BACKGROUND = ("containerd", "daemon", "image")
+"""The labels of what is started before the story: `image` loads one into a real dockerd."""
 
 
 def last_words(recording: str) -> str:
-    """The last line that containerd and the daemon printed, each on a line of its own; empty where they said nothing.
+    """The last line that each of them printed, on a line of its own; empty where they said nothing.
 
     The engine keeps what they print beside the recording (`tracer/engine/story.py`).
     """

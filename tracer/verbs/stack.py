@@ -9,6 +9,7 @@ import sys
 
 from tracer import cleanup, privileges, seats
 from tracer.cli import CommandError
+from tracer.commands import Program
 from tracer.stack import StackError, StackPlan, plan_stack
 from tracer.stop_signals import StopSignals
 
@@ -58,16 +59,16 @@ def main(argv: list[str]) -> int:
 def _stay_up(plan: StackPlan, stop: StopSignals) -> int:
     children: list[subprocess.Popen[bytes]] = []
     for program in plan.background():
-        child = subprocess.Popen(
-            program.argv,
-            env=dict(entry.split("=", 1) for entry in program.environment),
-            cwd=program.cwd,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for this process, which takes the others down in order
-        )
-        children.append(child)
+        children.append(_start(program))
         if not _await_socket(program.listens_on, children, stop):
             return 0
+    for program in plan.preparations():
+        preparation = _start(program)
+        ended = _await_end([*children, preparation], stop, None)
+        if ended is None:
+            return 0
+        if ended is not preparation or preparation.returncode:
+            raise StackError(f"{_name(ended)} ended with status {ended.returncode}; what it said is above")
     print(f"export DOCKER_HOST={plan.docker_host}")
     print(f"# containerd: ctr --address {plan.containerd_socket} --namespace moby events")
     print("# Ctrl-C or SIGTERM takes the stack down, with everything that runs on it", flush=True)
@@ -79,6 +80,16 @@ def _stay_up(plan: StackPlan, stop: StopSignals) -> int:
         child.terminate()
         child.wait()
     return 0
+
+
+def _start(program: Program) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        program.argv,
+        env=dict(entry.split("=", 1) for entry in program.environment),
+        cwd=program.cwd,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for this process, which takes the others down in order
+    )
 
 
 def _await_socket(path: str, children: list[subprocess.Popen[bytes]], stop: StopSignals) -> bool:
