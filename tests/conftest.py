@@ -4,7 +4,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Generator
+import tempfile
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,17 @@ def require(*binaries: str) -> None:
 @pytest.fixture(name="require")
 def _require() -> object:
     return require
+
+
+@pytest.fixture
+def runtime_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An XDG_RUNTIME_DIR of the test's own, short as real ones are; no stack may be left in it."""
+    folder = Path(tempfile.mkdtemp(prefix="gb-", dir="/tmp"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    yield folder
+    left = [str(path) for path in folder.glob("glassbottom/*")]
+    shutil.rmtree(folder)
+    assert left == []
 
 
 STACK_PROGRAM = re.compile(

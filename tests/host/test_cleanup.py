@@ -5,11 +5,9 @@ Each test compares the host before and after: mounts, cgroups, network links, pr
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +15,13 @@ from pathlib import Path
 import pytest
 
 from runtime.client.engine_client import EngineClient
+from tests.stack_leftovers import NOTHING, left_of
 from tracer import procfs
 from tracer.cleanup import cleanup_stack
-from tracer.leftovers import cgroup_folders, links_of, processes_of
+from tracer.leftovers import processes_of
 from tracer.stack import StackPlan, load, plan_stack
 
-pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.xdist_group("cleanup")]
+pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 
 @dataclass
@@ -31,7 +30,6 @@ class RunningStack:
 
     process: subprocess.Popen[str]
     plan: StackPlan
-    environment: dict[str, str]
 
     def client(self, *words: str) -> str:
         done = subprocess.run(self.plan.client_argv(words), capture_output=True, text=True)
@@ -48,21 +46,12 @@ class RunningStack:
 
     def cleanup(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "tracer", "cleanup", *words]
-        return subprocess.run(command, capture_output=True, text=True, env=self.environment)
-
-
-@pytest.fixture
-def runtime_dir() -> Iterator[Path]:
-    """An XDG_RUNTIME_DIR of its own, short as real ones are."""
-    folder = Path(tempfile.mkdtemp(prefix="gb-", dir="/tmp"))
-    yield folder
-    shutil.rmtree(folder)
+        return subprocess.run(command, capture_output=True, text=True)
 
 
 @pytest.fixture
 def stack(runtime_dir: Path, request: pytest.FixtureRequest) -> Iterator[RunningStack]:
     """A stack that is up; whatever the test did to it, it is gone in the end."""
-    environment = {**os.environ, "XDG_RUNTIME_DIR": str(runtime_dir)}
     words: list[str] = getattr(request, "param", [])
     log = (runtime_dir / "log").open("w")
     process = subprocess.Popen(
@@ -70,33 +59,18 @@ def stack(runtime_dir: Path, request: pytest.FixtureRequest) -> Iterator[Running
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,
-        env=environment,
     )
     assert process.stdout
     first = process.stdout.readline()
     assert first.startswith("export DOCKER_HOST="), Path(log.name).read_text()
     (registry,) = (runtime_dir / "glassbottom").iterdir()
     plan = load(str(registry))
-    yield RunningStack(process, plan, environment)
+    yield RunningStack(process, plan)
     process.kill()
     process.wait()
     process.stdout.close()
     log.close()
     cleanup_stack(plan)
-
-
-def left_of(plan: StackPlan) -> dict[str, list[str]]:
-    """Everything on this host that bears the stack's name."""
-    return {
-        "processes": [f"{pid} {' '.join(procfs.argv(pid))}" for pid in processes_of(plan)],
-        "mounts": [mount.point for mount in procfs.mounts() if mount.point.startswith(f"{plan.root}/")],
-        "cgroups": list(cgroup_folders(plan)),
-        "links": links_of(plan),
-        "files": [path for path in (plan.registry, plan.socket, plan.containerd_socket) if os.path.lexists(path)],
-    }
-
-
-NOTHING: dict[str, list[str]] = {"processes": [], "mounts": [], "cgroups": [], "links": [], "files": []}
 
 
 def test_stack_up_is_down_again_after_sigterm_with_all_that_ran_on_it(stack: RunningStack) -> None:
@@ -204,7 +178,7 @@ def test_the_next_start_cleans_up_after_the_dead(stack: RunningStack) -> None:
     stack.client("run", "-d", "hostbox", "sleep", "1000")
     stack.kill_owner()
     command = [sys.executable, "-m", "tracer", "stack", "up"]
-    following = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=stack.environment)
+    following = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert following.stdout
 
     assert following.stdout.readline().startswith(b"export DOCKER_HOST=")
@@ -224,9 +198,8 @@ def test_stack_up_says_which_program_ended_by_itself(stack: RunningStack) -> Non
     assert left_of(stack.plan) == NOTHING
 
 
-def test_a_plan_that_never_started_is_cleaned_up_too(runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_that_never_started_is_cleaned_up_too(runtime_dir: Path) -> None:
     """Killed between writing it down and the first process."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime_dir))
     plan = plan_stack()
 
     report = cleanup_stack(plan)

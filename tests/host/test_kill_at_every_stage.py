@@ -6,19 +6,17 @@ A run costs seconds: without GLASSBOTTOM_REQUIRE_ALL=1, which .ci/run sets, only
 
 import os
 import select
-import shutil
 import signal
-import tempfile
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from tests.stack_leftovers import NOTHING, left_of
 from tracer import procfs
 from tracer.cleanup import cleanup_stack
 from tracer.commands import Launch
-from tracer.leftovers import cgroup_folders, links_of, processes_of
+from tracer.leftovers import processes_of
 from tracer.lessons import FIRST, load_lesson
 from tracer.session.live import LiveSession
 from tracer.stack import StackPlan, plan_stack
@@ -35,17 +33,6 @@ VICTIMS = (
     "runtime.daemon",
     "runtime.client",
 )
-
-
-@pytest.fixture
-def runtime_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An XDG_RUNTIME_DIR of its own, short as real ones are."""
-    folder = Path(tempfile.mkdtemp(prefix="gb-", dir="/tmp"))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
-    yield folder
-    left = [str(path) for path in folder.iterdir()]
-    shutil.rmtree(folder)
-    assert left == []
 
 
 @pytest.mark.parametrize(("number", "stage"), list(zip(count(), STAGES, strict=False)), ids=lambda value: str(value))
@@ -72,7 +59,7 @@ def test_kill_9_at_a_stage_leaves_nothing(runtime_dir: Path, number: int, stage:
 
     assert held or session.ended, f"neither held nor over at {stage}"
     assert report.problems == [], f"after kill -9 of {victim} at {stage}"
-    assert left_of(plan) == [], f"after kill -9 of {victim} at {stage}"
+    assert left_of(plan) == NOTHING, f"after kill -9 of {victim} at {stage}"
 
 
 def wait_for_hold(session: LiveSession) -> None:
@@ -99,11 +86,3 @@ def kill_one(plan: StackPlan, number: int) -> str:
                 os.kill(pid, signal.SIGKILL)
                 return victim
     return "nobody"
-
-
-def left_of(plan: StackPlan) -> list[str]:
-    """Everything on this host that bears the stack's name."""
-    mounts = [mount.point for mount in procfs.mounts() if mount.point.startswith(f"{plan.root}/")]
-    processes = [" ".join(procfs.argv(pid)) for pid in processes_of(plan)]
-    files = [path for path in (plan.root, plan.registry) if os.path.lexists(path)]
-    return [*processes, *mounts, *cgroup_folders(plan), *links_of(plan), *files]

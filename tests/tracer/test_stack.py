@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +15,10 @@ from tracer.stack import StackError, StackPlan, adopt, load, owner_lives, plan_s
 
 
 @pytest.fixture
-def runtime_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An XDG_RUNTIME_DIR of its own, short as real ones are."""
-    folder = Path(tempfile.mkdtemp(prefix="gb-", dir="/tmp"))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
-    yield folder
-    shutil.rmtree(folder)
+def runtime_dir(runtime_dir: Path) -> Iterator[Path]:
+    """The plans made in it are never started, and need no more than this to be gone."""
+    yield runtime_dir
+    shutil.rmtree(runtime_dir / "glassbottom", ignore_errors=True)
 
 
 def registered_in(runtime_dir: Path) -> list[StackPlan]:
