@@ -13,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.host.conftest import OrdinaryUser
 
-pytestmark = [pytest.mark.root, pytest.mark.xdist_group("rootless")]
+pytestmark = [pytest.mark.root]
 
 
 @pytest.fixture(params=["account", "bare_id"])

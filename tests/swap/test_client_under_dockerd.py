@@ -26,7 +26,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.xdist_group("client-under-dockerd")]
+pytestmark = [pytest.mark.root, pytest.mark.swap]
 
 BINARIES = ("docker", "dockerd", "containerd", "runc", "busybox")
 OURS = [sys.executable, "-m", "runtime.client"]

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow, pytest.mark.xdist_group("ctr")]
+pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow]
 
 IMAGE = "docker.io/library/gbcd:latest"
 

@@ -31,7 +31,7 @@ import pytest
 from runtime.daemon import hostbox
 from runtime.daemon.image_content import digest_of
 
-pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow, pytest.mark.xdist_group("docker-cli")]
+pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow]
 
 BINARIES = ("docker", "dockerd", "containerd", "runc", "busybox", "ps")
 SEATS = {

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow, pytest.mark.xdist_group("oci-under-dockerd")]
+pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow]
 
 BINARIES = ("docker", "dockerd", "containerd", "runc", "busybox", "ip", "unshare")
 APPLETS = "sh cat echo grep hostname id ip ls ps sleep stty touch true tty"

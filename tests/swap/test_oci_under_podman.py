@@ -12,7 +12,7 @@ import pytest
 from tests.oci_bundle import Box, become_subreaper, cgroups_named, wait_for_exit
 
 # One worker: podman gives all containers of a host one cgroup parent, and what is left in it is looked at.
-pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow, pytest.mark.xdist_group("podman")]
+pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow]
 
 CONFIG = """
 [containers]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow, pytest.mark.xdist_group("ctr")]
+pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow]
 
 RUNTIMES = ["io.containerd.runc.v2", "io.containerd.glassbottom.v1"]
 

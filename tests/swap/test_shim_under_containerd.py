@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.xdist_group("shim-under-containerd")]
+pytestmark = [pytest.mark.root, pytest.mark.swap]
 
 VENV = Path(sys.executable).parent
 SHIM = VENV / "containerd-shim-glassbottom-v1"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.xdist_group("shim-under-dockerd")]
+pytestmark = [pytest.mark.root, pytest.mark.swap]
 
 BINARIES = ("docker", "dockerd", "containerd", "containerd-shim-runc-v2", "runc", "busybox")
 SHIM = Path(sys.executable).parent / "containerd-shim-glassbottom-v1"

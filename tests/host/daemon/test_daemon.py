@@ -16,7 +16,7 @@ import pytest
 
 from tests.oci_bundle import cgroups_named
 
-pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.xdist_group("daemon")]
+pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 
 class UnixConnection(http.client.HTTPConnection):

@@ -21,7 +21,7 @@ import pytest
 from runtime.daemon.netlink import inside_network_namespace
 from tests.host.daemon.test_daemon import Stack, wait_for_socket
 
-pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.xdist_group("networks")]
+pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 HOST, NEIGHBOUR = "10.199.0.1", "10.199.0.2"
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.host.daemon.test_daemon import wait_for_socket
 
-pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.xdist_group("daemon")]
+pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 
 def test_a_daemon_that_is_first_waits_for_its_containerd() -> None:
