@@ -74,6 +74,20 @@ def prctl_answer(shown: Shown) -> str:
     return ""
 
 
+def personality(value: int) -> str:
+    """`PER_LINUX|ADDR_NO_RANDOMIZE`; -1 only asks."""
+    if value == 0xFFFFFFFF:
+        return hex(value)
+    kind = flags.enum_hex(value & 0xFF, flags_requests.PERSONALITIES)
+    rest = value & ~0xFF
+    return f"{kind}|{flags.bits(rest, flags_requests.PERSONALITY_FLAGS)}" if rest else kind
+
+
+def personality_argument(shown: Shown, place: int) -> str:
+    """The argument of personality(2)."""
+    return personality(shown.event.arguments[place] & 0xFFFFFFFF)
+
+
 def fcntl_argument(shown: Shown, place: int) -> str:
     """The third argument of fcntl(2)."""
     command, value = shown.event.arguments[1] & 0xFFFFFFFF, shown.event.arguments[place]

@@ -74,7 +74,7 @@ SHAPES = {
     "arch_prctl": "=ARCH_PRCTL hex", "sched_getaffinity": "num size cpus", "sched_setaffinity": "num size cpus",
     "sched_getscheduler": "num", "sched_setscheduler": "num =SCHEDULERS integers", "getpriority": "=PRIORITIES num",
     "setpriority": "=PRIORITIES num num", "setsid": "", "getpid": "", "set_tid_address": "ptr",
-    "set_robust_list": "ptr size", "rseq": "ptr hex short_hex hex", "personality": "short_hex",
+    "set_robust_list": "ptr size", "rseq": "ptr hex short_hex hex", "personality": "personality",
     # identity, limits, confinement
     "setuid": "owner", "setgid": "owner", "setreuid": "owner owner", "setregid": "owner owner",
     "setresuid": "owner owner owner", "setresgid": "owner owner owner", "getresuid": ">integers >integers >integers",
@@ -149,6 +149,7 @@ _WORDS: dict[str, Show] = {
     "prctl": requests.prctl_argument, "fcntl": requests.fcntl_argument, "ioctl": requests.ioctl_argument,
     "keyctl": requests.keyctl_argument, "keyring": requests.keyring, "bpf": requests.bpf_attribute,
     "seccomp": requests.seccomp_argument, "seccomp_flags": requests.seccomp_flags,
+    "personality": requests.personality_argument,
 }  # fmt: skip
 
 

@@ -10,10 +10,10 @@ quoted, numbers as they are, pointers in hex. A structure that was not captured 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tracer.decode import errnos, flags, flags_requests
+from tracer.decode import errnos
 from tracer.decode.call import Call
 from tracer.decode.quote import SHOWN
-from tracer.decode.requests import fcntl_answer, prctl_answer
+from tracer.decode.requests import fcntl_answer, personality, prctl_answer
 from tracer.decode.shapes import ORDER, shower, words
 from tracer.decode.shown import OMIT, Shown, file_name
 from tracer.decode.shown_process import poll_answer, select_answer
@@ -116,7 +116,7 @@ def _returned(name: str, event: SyscallExited, shown: Shown) -> str:
     if name == "fcntl":
         return fcntl_answer(shown) or str(result)
     if name == "personality":
-        return f"{hex(result) if result else 0} ({flags.enum(result, flags_requests.PERSONALITIES)})"
+        return f"{hex(result) if result else 0} ({personality(result)})"
     if name == "umask":
         return f"0{result:02o}"
     if name in ("poll", "ppoll"):

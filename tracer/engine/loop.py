@@ -155,7 +155,10 @@ class Loop:
             self.restart(task)
             self._born(task, child, stop.event)
         elif isinstance(stop, stops.Executed):
-            task = self.census.executed(tid, bindings.event_message(tid))
+            former_tid = bindings.event_message(tid)
+            if former_tid != tid and tid in self.census.tasks:
+                self._calls.report_unfinished(self.census.tasks[tid])  # the leader, which is gone without a word
+            task = self.census.executed(tid, former_tid)
             self.after_event(tid)
             self.restart(task)
         elif isinstance(stop, stops.SignalDelivery):

@@ -1,0 +1,122 @@
+"""What strace says of a program, the recording says too: same calls, same order per thread, arguments and results.
+
+Every difference is listed in `differences.toml`, with its reason. A new one fails, and so does a listed one that is
+gone: the list may only become shorter.
+"""
+
+import os
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.oci_bundle import become_subreaper, reap_strays
+from tests.parity import our_log, strace_log
+from tests.parity.compare import Difference, line_differences, word_differences
+from tests.parity.normal import Rules, threads
+from tests.parity.strace_log import Line
+from tests.parity.workloads import WORKLOADS, Workload, container
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+MOST_KINDS = 6
+"""How many kinds of differences were listed last. It may be lowered, not raised."""
+ENVIRONMENT = {
+    "PATH": os.environ["PATH"],
+    "HOME": "/root",
+    "LC_ALL": "C",
+    "PYTHONPATH": str(ROOT),
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+LISTED = tomllib.loads((HERE / "differences.toml").read_text())["difference"]
+
+pytestmark = [pytest.mark.slow, pytest.mark.swap]
+
+
+def expected(workload: str) -> set[tuple[str, str]]:
+    """The differences that are listed for a workload."""
+    return {(row["call"], row["place"]) for row in LISTED if workload in row["workloads"]}
+
+
+def record_both(workload: Workload, directory: Path) -> tuple[list[Line], list[Line]]:
+    """The same program under strace and under the engine, each in an empty directory of the same name."""
+    logs = []
+    for recorder in (strace_log, our_log):
+        work = directory / "work"
+        work.mkdir()
+        logs.append(recorder.record(workload.argv(work), directory, ENVIRONMENT))
+        work.rename(directory / recorder.__name__)
+    return logs[0], logs[1]
+
+
+def record_container(workload: Workload, directory: Path) -> tuple[list[Line], list[Line]]:
+    """The same container, twice."""
+    become_subreaper()
+    (directory / "box").mkdir()
+    box, argv = container(workload, directory / "box")
+    try:
+        theirs = strace_log.record(argv, directory, ENVIRONMENT)
+        reap_strays()
+        ours = our_log.record(argv, directory, ENVIRONMENT)
+        reap_strays()
+    finally:
+        box.close()
+    return theirs, ours
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
+def test_recording_says_what_strace_says(workload: Workload, tmp_path: Path, require: Callable[..., None]) -> None:
+    """Line by line, or word by word where threads take turns as they like; but for what is listed."""
+    require("strace", "setarch", *workload.needs)
+    if workload.as_root and os.geteuid() != 0:
+        pytest.skip("needs root")
+
+    theirs, ours = (record_container if workload.runtime else record_both)(workload, tmp_path)
+    compare = line_differences if workload.by_line else word_differences
+    found = compare(threads(theirs, workload.rules), threads(ours, workload.rules))
+
+    told = {tuple(key): lines for key, lines in found.items()}
+    new = {key: lines for key, lines in told.items() if key not in expected(workload.name)}
+    gone = expected(workload.name) - told.keys()
+    assert not new, "\n".join(f"{call}, {place}:\n- {one}\n+ {two}" for (call, place), (one, two) in new.items())
+    assert not gone, f"no difference any more; take it off the list: {sorted(gone)}"
+    assert len(theirs) > 20
+    assert len(ours) > 20
+
+
+def test_list_of_differences_only_becomes_shorter() -> None:
+    """Each row has a reason and workloads that exist, and there are not more rows than before."""
+    names = {workload.name for workload in WORKLOADS}
+
+    assert MOST_KINDS >= len(LISTED)
+    for row in LISTED:
+        assert row["reason"].strip()
+        assert set(row["workloads"]) <= names
+        assert row["workloads"]
+
+
+def test_comparison_sees_each_kind_of_difference() -> None:
+    """A wrong argument, a wrong result, a call too few and one too many are all found."""
+    theirs = threads([Line(1, 'open("a", O_RDONLY) = 3'), Line(1, "close(3) = 0")], Rules())
+    ours = threads([Line(1, 'open("b", O_RDONLY) = 4'), Line(1, "read(3) = 0")], Rules())
+
+    found = line_differences(theirs, ours)
+
+    assert found.keys() == {
+        Difference(("open", "argument 1")),
+        Difference(("open", "result")),
+        Difference(("close", "only strace")),
+        Difference(("read", "only ours")),
+    }
+
+
+def test_comparison_of_words_sees_a_structure_that_is_an_address() -> None:
+    """What one log says of an argument again and again, and the other never, is a difference."""
+    theirs = threads([Line(1, "fstat(3, {st_mode=S_IFREG|0644, ...}) = 0")] * 3, Rules())
+    ours = threads([Line(1, "fstat(3, 0x7ffd00112233) = 0")] * 3, Rules())
+
+    found = word_differences(theirs, ours)
+
+    assert list(found) == [Difference(("fstat", "argument 2"))]

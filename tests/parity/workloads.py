@@ -1,0 +1,109 @@
+"""The programs that are run twice, once under strace and once under the engine.
+
+Each does the same every time, as far as its threads go: one program of system calls of each kind, busybox at the
+shell, the tracees of the engine's own tests, and a container made, started and deleted by each OCI runtime.
+"""
+
+import copy
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.oci_bundle import Box
+from tests.parity.normal import Rules
+
+HERE = Path(__file__).resolve().parent
+PROGRAMS = HERE / "programs"
+TRACEES = HERE.parent / "tracees"
+FIXED_ADDRESSES = ("setarch", "-R")
+"""How much is unmapped to align an arena depends on where it begins: setarch(8) turns randomisation off."""
+ALLOWED = """
+    access arch_prctl brk capget capset chdir clone clone3 close close_range dup dup2 dup3 epoll_create1 epoll_ctl
+    epoll_pwait execve execveat exit exit_group faccessat faccessat2 fchdir fchown fcntl fstat fstatfs futex getcwd
+    getdents64 getegid geteuid getgid getpid getppid getrandom gettid getuid ioctl lseek madvise mmap mprotect munmap
+    nanosleep newfstatat open openat pipe2 poll prctl pread64 prlimit64 read readlink readlinkat rseq rt_sigaction
+    rt_sigprocmask rt_sigreturn sched_getaffinity sched_yield sendmsg sendto set_robust_list set_tid_address setgid
+    setgroups setresgid setresuid setuid sigaltstack statfs tgkill umask uname wait4 waitid write writev
+"""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A program, and what its two runs may differ in."""
+
+    name: str
+    argv: Callable[[Path], Sequence[str]]
+    """Its command line, given an empty directory."""
+    by_line: bool = True
+    """Whether two runs make the same calls in the same order; else only what is said of them is compared."""
+    rules: Rules = field(default_factory=Rules)
+    needs: tuple[str, ...] = ()
+    """Programs that must be installed."""
+    as_root: bool = False
+    runtime: str = ""
+    """The OCI runtime whose container this is."""
+
+
+def _program(path: Path, replaced: Mapping[str, str] | None = None, *, as_root: bool = False) -> Workload:
+    return Workload(
+        path.stem,
+        lambda directory: [*FIXED_ADDRESSES, sys.executable, "-S", str(path), str(directory)],
+        rules=Rules(replaced or {}),
+        as_root=as_root,
+    )
+
+
+def _shell(name: str, script: str) -> Workload:
+    return Workload(
+        name, lambda directory: [*FIXED_ADDRESSES, "busybox", "sh", "-c", script, "sh", str(directory)],
+        needs=("busybox",),
+    )  # fmt: skip
+
+
+_TIMERS = {r"it_value=\{[^}]*\}": "it_value=..."}
+_INODES = {r"/#\d+": "/#N"}
+
+WORKLOADS = [
+    _program(PROGRAMS / "file_calls.py", _INODES),
+    _program(PROGRAMS / "process_calls.py", _TIMERS),
+    _program(PROGRAMS / "socket_calls.py"),
+    _program(PROGRAMS / "container_calls.py", as_root=True),
+    *(
+        _program(TRACEES / f"{name}.py")
+        for name in "fork_then_exec vfork_then_exec clone3 fd_passing sockets double_fork signals thread_exec".split()
+    ),
+    _program(TRACEES / "pid_namespace.py", as_root=True),
+    _shell("pipeline", "echo hi | cat; ls / >/dev/null; true & wait; exec true"),
+    _shell(
+        "files at the shell",
+        'cd "$1"; mkdir a; echo one > a/b; cp a/b c; ln -s c d; mv c e; cat d; chmod 600 e; ls -a > f; find . | sort;'
+        " rm -r a; test -e a || kill -TERM $$",
+    ),
+    *(
+        Workload(
+            f"{runtime} {verb}", lambda directory: [], by_line=False, needs=(runtime,) if runtime[0] != "g" else (),
+            as_root=True, runtime=runtime,
+        )
+        for runtime in ("glassbottom-oci", "runc", "crun")
+        for verb in ("run", "create-start-delete")
+    ),
+]  # fmt: skip
+
+
+def container(workload: Workload, directory: Path) -> tuple[Box, list[str]]:
+    """A bundle of the workload's runtime with a seccomp filter, and the command line that takes it through its life."""
+    box = Box(workload.runtime, directory)
+    box.config = copy.deepcopy(box.config)
+    box.config["linux"]["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "architectures": ["SCMP_ARCH_X86_64"],
+        "syscalls": [{"names": ALLOWED.split(), "action": "SCMP_ACT_ALLOW"}],
+    }
+    box.config["process"]["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}]
+    box.write_config("true")
+    if workload.name.endswith(" run"):
+        return box, [*box.argv, "run", "--bundle", str(directory), box.id]
+    call = " ".join(box.argv)
+    steps = f"{call} create --bundle {directory} {box.id}; {call} start {box.id}; {call} delete --force {box.id}"
+    return box, ["busybox", "sh", "-c", steps]
