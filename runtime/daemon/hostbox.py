@@ -18,11 +18,9 @@ from runtime.daemon.layer_tar import LayerTar
 from runtime.daemon.library_search import needed_files
 from runtime.daemon.platforms import go_architecture
 from runtime.daemon.spawn import run_program
+from runtime.daemon.timestamps import rfc3339
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-CREATED = "1970-01-01T00:00:00Z"
-"""Part of the image's digest, so it must not be now."""
-
 _DIRECTORIES = ("dev", "etc", "home", "mnt", "proc", "root", "run", "sys", "usr/local/bin", "var/log")
 
 _PROGRAMS = (
@@ -53,13 +51,14 @@ async def build() -> BuiltImage:
     base = await _busybox_layer(busybox) if busybox else _programs_layer()
     layers = (base.to_bytes(), _etc_layer().to_bytes())
     made_of = "busybox" if busybox else "sh and coreutils"
-    return BuiltImage(layers, _config(layers, made_of))
+    # A part of the image's digest, so it must not be now: reproducible-builds.org/docs/source-date-epoch.
+    created = int(os.environ.get("SOURCE_DATE_EPOCH") or base.newest_seconds)
+    return BuiltImage(layers, _config(layers, made_of, rfc3339(created * 10**9)))
 
 
 async def _busybox_layer(busybox: str) -> LayerTar:
     layer = _skeleton()
-    with open(busybox, "rb") as file:
-        layer.add_file("bin/busybox", file.read(), 0o755)
+    layer.copy(busybox, "bin/busybox", 0o755)
     for library in needed_files(busybox)[1:]:  # none for a static one
         layer.mirror(library)
     # `busybox --list` is the one thing that is asked of the program itself: the applet table is compiled in.
@@ -104,15 +103,15 @@ def _etc_layer() -> LayerTar:
     return layer
 
 
-def _config(layers: tuple[bytes, ...], made_of: str) -> bytes:
+def _config(layers: tuple[bytes, ...], made_of: str, created: str) -> bytes:
     """The image config (image-spec, config.md): how to run it, and which layers it consists of."""
     history = [f"the programs of this host: {made_of}", "the files in /etc that make it a system of its own"]
     document = {
-        "created": CREATED,
+        "created": created,
         "architecture": go_architecture(),
         "os": "linux",
         "config": {"Env": [f"PATH={PATH}"], "Cmd": ["sh"]},
         "rootfs": {"type": "layers", "diff_ids": [digest_of(layer) for layer in layers]},
-        "history": [{"created": CREATED, "created_by": text} for text in history],
+        "history": [{"created": created, "created_by": text} for text in history],
     }
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()

@@ -15,6 +15,8 @@ class LayerTar:
 
     def __init__(self) -> None:
         self._entries: dict[str, tuple[tarfile.TarInfo, bytes]] = {}
+        self.newest_seconds = 0
+        """When the newest of the host's files that are in it was last changed."""
 
     def __contains__(self, path: str) -> bool:
         return path.strip("/") in self._entries
@@ -68,8 +70,13 @@ class LayerTar:
             if stat.S_ISDIR(status.st_mode):
                 self.add_directory(path, status.st_mode & 0o1777)
             elif path not in self._entries:
-                with open(f"/{path}", "rb") as file:
-                    self.add_file(path, file.read(), 0o755 if status.st_mode & 0o111 else 0o644)
+                self.copy(f"/{path}", path, 0o755 if status.st_mode & 0o111 else 0o644)
+
+    def copy(self, host_path: str, path: str, mode: int) -> None:
+        """Add what a file of the host holds."""
+        with open(host_path, "rb") as file:
+            self.add_file(path, file.read(), mode)
+            self.newest_seconds = max(self.newest_seconds, int(os.fstat(file.fileno()).st_mtime))
 
     def to_bytes(self) -> bytes:
         """The whole layer."""

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import tarfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,16 @@ def _no_busybox(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_hostbox_is_the_same_twice() -> None:
     """Equal input gives equal digests: nothing of the moment goes in."""
     assert await hostbox.build() == await hostbox.build()
+
+
+async def test_hostbox_is_as_old_as_the_newest_file_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A date that says something and is the same tomorrow; SOURCE_DATE_EPOCH sets another."""
+    by_itself = json.loads((await hostbox.build()).config)["created"]
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    as_told = json.loads((await hostbox.build()).config)["created"]
+
+    assert "2010" < by_itself < datetime.now(UTC).isoformat()
+    assert "2023-11-14T22:13:20Z" == as_told
 
 
 async def test_hostbox_config_names_its_layers(require: object) -> None:
