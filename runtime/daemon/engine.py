@@ -142,6 +142,7 @@ class Engine:
 
     async def shut_down(self, hurry: asyncio.Event) -> None:
         """Stop every container unless they are to live on; `hurry` is set by a second signal."""
+        self.task_events.stopping = True
         if not self.options.live_restore:
             running = [container for container in self.containers.all() if container.state.running]
             await asyncio.gather(*(self._stop(container, hurry) for container in running))

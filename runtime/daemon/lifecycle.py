@@ -220,7 +220,9 @@ class Lifecycle:
     async def kill(self, container: Container, signal: int) -> None:
         """Send a signal to the first process."""
         await self.settled(container)
-        if not container.state.running or container.state.restarting:
+        if self._cancel_restart(container):
+            return  # between two runs there is no process; that there will be none is what was meant
+        if not container.state.running:
             raise ConflictError(f"Cannot kill container: {container.name}: Container {container.id} is not running")
         if signal in (SIGTERM, SIGKILL):
             container.stopped_by_hand = True

@@ -38,6 +38,8 @@ class TaskEvents:
         self._tasks = tasks
         self._events = events
         self._on_exec_exit: dict[str, Callable[[int, int], None]] = {}
+        self.stopping = False
+        """Set while the daemon stops: that the stream ends is no news then."""
 
     def expect_exec(self, exec_id: str, on_exit: Callable[[int, int], None]) -> None:
         """Call back with status and instant when an exec's process has ended."""
@@ -55,14 +57,18 @@ class TaskEvents:
             try:
                 async for envelope in self._containerd.events.stream("Subscribe", request):
                     self._handle(envelope.topic, envelope.event.value)
-                log.warning("containerd ended its event stream")
+                self._complain("containerd ended its event stream")
             except (GRPCError, StreamTerminatedError, OSError) as error:
-                log.warning("lost containerd: %s", error)
+                self._complain(f"lost containerd: {error}")
             await wait_for_socket(self._containerd.address)
             # It runs when the new subscription is waiting for its first event: what exits after the question is told.
             if asking is not None:
                 asking.cancel()
             asking = asyncio.ensure_future(self.ask_after_all())
+
+    def _complain(self, sentence: str) -> None:
+        if not self.stopping:
+            log.warning("%s", sentence)
 
     async def ask_after_all(self) -> None:
         """Find out which of the containers that should run do not any more."""
