@@ -200,9 +200,9 @@ def select(
     for key in filters:
         if key not in _LIST_FILTERS:
             raise InvalidParameterError(f"Invalid filter '{key}'")
-    for status in filters.get("status", []):
-        if status not in ("created", "running", "paused", "restarting", "removing", "exited", "dead"):
-            raise InvalidParameterError(f"Unrecognised filter value for status: {status}")
+    _verify_values(filters)
+    for name in (*filters.get("since", []), *filters.get("before", [])):
+        _created(store, name)
     everything = everything or limit > 0 or bool(filters.get("status") or filters.get("exited"))
     found = [
         container
@@ -212,11 +212,23 @@ def select(
     return found[:limit] if limit > 0 else found
 
 
+def _verify_values(filters: dict[str, list[str]]) -> None:
+    for status in filters.get("status", []):
+        if status not in ("created", "running", "paused", "restarting", "removing", "exited", "dead"):
+            raise InvalidParameterError(f"Invalid filter 'status={status}'")
+    for code in filters.get("exited", []):
+        if not code.removeprefix("-").isdigit():
+            raise InvalidParameterError(f'strconv.Atoi: parsing "{code}": invalid syntax')
+    for health in filters.get("health", []):
+        if health not in ("none", "starting", "healthy", "unhealthy"):
+            raise InvalidParameterError(f"Unrecognised filter value for health: {health}")
+    if any(word.lower() not in ("0", "f", "false", "1", "t", "true") for word in filters.get("is-task", [])):
+        raise InvalidParameterError(f"Invalid filter 'is-task=[{' '.join(filters['is-task'])}]'")
+
+
 def _matches(container: Container, store: ContainerStore, filters: dict[str, list[str]], ancestors: set[str]) -> bool:
     tests: dict[str, Callable[[str], bool]] = {
-        "name": lambda value: bool(
-            re.search(_pattern(value), container.name) or re.search(_pattern(value), f"/{container.name}")
-        ),
+        "name": lambda value: _is_like(container.name, value) or _is_like(f"/{container.name}", value),
         "id": container.id.startswith,
         "status": lambda value: container.state.status == value,
         "exited": lambda value: container.state.status == "exited" and str(container.state.exit_code) == value,
@@ -235,7 +247,7 @@ def _matches(container: Container, store: ContainerStore, filters: dict[str, lis
         "expose": lambda value: port_bindings.matches_filter(
             value, [port_bindings.exposed_port(text) for text in container.config.get("ExposedPorts") or {}]
         ),
-        "is-task": lambda value: value.lower() in ("false", "0"),
+        "is-task": lambda value: value.lower() in ("false", "f", "0"),
     }
     for key, values in filters.items():
         if key == "label":
@@ -246,11 +258,11 @@ def _matches(container: Container, store: ContainerStore, filters: dict[str, lis
     return True
 
 
-def _pattern(value: str) -> re.Pattern[str]:
+def _is_like(name: str, pattern: str) -> bool:
     try:
-        return re.compile(value)
-    except re.error as error:
-        raise InvalidParameterError(f"invalid filter 'name={value}': {error}") from error
+        return re.search(pattern, name) is not None
+    except re.error:
+        return name == pattern  # as in dockerd: what is no pattern is a name
 
 
 def _has_label(container: Container, wanted: str) -> bool:
@@ -263,4 +275,4 @@ def _created(store: ContainerStore, name: str) -> int:
     try:
         return store.find(name).created_ns
     except NotFoundError as error:
-        raise NotFoundError(f"No such container: {name}") from error
+        raise NotFoundError(f"no such container {name}") from error

@@ -1,14 +1,11 @@
 """Create, list, inspect, top (moby: api/server/router/container)."""
 
-import asyncio
-
 from aiohttp import web
 
-from runtime.api.containerd import snapshots_pb2
 from runtime.api.engine_api import CreateReply
 from runtime.daemon import container_views, process_list
 from runtime.daemon.call import Call, json_reply
-from runtime.daemon.container import Container
+from runtime.daemon.disk_usage import container_sizes
 from runtime.daemon.engine import Engine
 from runtime.daemon.errors import InvalidParameterError, NotFoundError
 from runtime.daemon.router import Route
@@ -34,12 +31,16 @@ class ContainerRoutes:
         ancestors = await self._ancestors(filters.get("ancestor", []))
         limit = call.number("limit") or 0
         found = container_views.select(self._engine.containers, call.flag("all"), limit, filters, ancestors)
-        sizes = [await self._sizes(container) for container in found] if call.flag("size") else [None] * len(found)
+        sizes = (
+            [await container_sizes(self._engine, container) for container in found]
+            if call.flag("size")
+            else [None] * len(found)
+        )
         return json_reply([container_views.list_item(*pair) for pair in zip(found, sizes, strict=True)])
 
     async def inspect(self, call: Call) -> web.StreamResponse:
         container = self._engine.containers.find(call.name)
-        sizes = await self._sizes(container) if call.flag("size") else None
+        sizes = await container_sizes(self._engine, container) if call.flag("size") else None
         return json_reply(container_views.inspect(container, sizes))
 
     async def top(self, call: Call) -> web.StreamResponse:
@@ -58,14 +59,6 @@ class ContainerRoutes:
             except NotFoundError:
                 continue  # as in Docker: an image that is not there has no containers
         return found
-
-    async def _sizes(self, container: Container) -> tuple[int, int]:
-        """Bytes in the writable layer, and in the whole root."""
-        request = snapshots_pb2.UsageRequest(snapshotter=container.snapshotter, key=container.id)
-        usage, image = await asyncio.gather(
-            self._engine.containerd.snapshots.call("Usage", request), self._engine.images.find(container.image_id)
-        )
-        return int(usage.size), int(usage.size) + image.size
 
 
 def routes(engine: Engine) -> list[Route]:

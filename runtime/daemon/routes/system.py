@@ -9,9 +9,8 @@ from aiohttp import web
 
 from runtime.daemon import forwarding
 from runtime.daemon.call import API_VERSION, COMMON_HEADERS, MIN_API_VERSION, SERVER_VERSION, Call, json_reply
-from runtime.daemon.container_views import list_item
+from runtime.daemon.disk_usage import disk_usage
 from runtime.daemon.engine import Engine
-from runtime.daemon.image_views import list_item as image_item
 from runtime.daemon.platforms import go_architecture
 from runtime.daemon.router import Route
 from runtime.daemon.timestamps import rfc3339
@@ -147,23 +146,7 @@ class SystemRoutes:
         )
 
     async def disk_usage(self, call: Call) -> web.StreamResponse:
-        images = await self._engine.images.all()
-        containers = self._engine.containers.all()
-        users = [container.image_id for container in containers]
-        return json_reply(
-            {
-                "LayersSize": sum(image.size for image in images),
-                "Images": [
-                    image_item(image) | {"Containers": users.count(image.id), "SharedSize": 0} for image in images
-                ],
-                "Containers": [list_item(container) for container in containers],
-                "Volumes": [
-                    volume | {"UsageData": {"RefCount": -1, "Size": -1}} for volume in self._engine.volumes.all()
-                ],
-                "BuildCache": None,
-                "BuilderSize": 0,
-            }
-        )
+        return json_reply(await disk_usage(self._engine))
 
 
 def _operating_system() -> str:

@@ -235,7 +235,7 @@ def test_users_that_are_not_in_the_image_are_refused(tmp_path: Path) -> None:
         users.resolve("bob", [], layered_root(tmp_path))
 
 
-def test_list_filters_with_a_bad_pattern_are_refused() -> None:
-    """A name filter is a regular expression."""
-    with pytest.raises(InvalidParameterError):
-        container_views._pattern("(")
+def test_list_filter_that_is_no_pattern_is_a_name() -> None:
+    """A name filter is a regular expression where it can be one."""
+    assert container_views._is_like("c1", "^c[0-9]$")
+    assert not container_views._is_like("c1", "(")
