@@ -12,7 +12,6 @@ import pty
 import select
 import shutil
 import signal
-import socket as socket_module
 import statistics
 import struct
 import subprocess
@@ -22,6 +21,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.unix_sockets import wait_for_socket
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -111,7 +112,7 @@ def real_stack(folder: Path) -> Iterator[dict[str, str]]:
     )
     dockerd = None
     try:
-        _await(Path(containerd_socket))
+        wait_for_socket(containerd_socket, containerd.pid)
         dockerd = subprocess.Popen(
             [
                 *(*inside, "dockerd", "--data-root", folders["data"], "--exec-root", folders["exec"]),
@@ -119,7 +120,7 @@ def real_stack(folder: Path) -> Iterator[dict[str, str]]:
             ],
             **quiet,  # type: ignore[call-overload]
         )
-        _await(socket)
+        wait_for_socket(str(socket), dockerd.pid)
         yield {**os.environ, "DOCKER_HOST": f"unix://{socket}"}
     finally:
         for process in (dockerd, containerd):
@@ -130,15 +131,6 @@ def real_stack(folder: Path) -> Iterator[dict[str, str]]:
             if line.split()[1].startswith(f"{folder}/"):
                 subprocess.run(["umount", "-l", line.split()[1]], check=True)
         subprocess.run(["ip", "netns", "del", namespace], check=True)
-
-
-def _await(path: Path) -> None:
-    """Wait until somebody accepts connections."""
-    while True:
-        with socket_module.socket(socket_module.AF_UNIX) as knock:
-            if knock.connect_ex(str(path)) == 0:
-                return
-        time.sleep(0.05)
 
 
 def copy_image(source: dict[str, str], target: dict[str, str]) -> None:

@@ -4,11 +4,10 @@ usage: bench_straced_run.py [docker-run flags] IMAGE [COMMAND...]
 """
 
 import os
-import select
 import signal
-import socket
 import sys
 
+from tests.unix_sockets import wait_for_socket
 from tracer import cleanup
 from tracer.stack import plan_stack
 
@@ -20,11 +19,7 @@ def main() -> int:
     for program in plan.background():
         environment = dict(entry.split("=", 1) for entry in program.environment)
         daemons.append(os.posix_spawn(program.argv[0], program.argv, environment, setsid=True))
-        while True:
-            with socket.socket(socket.AF_UNIX) as knock:
-                if knock.connect_ex(program.listens_on) == 0:
-                    break
-            select.select([], [], [], 0.005)
+        wait_for_socket(program.listens_on, daemons[-1])
     client = plan.foreground(sys.argv[1:] and ["run", *sys.argv[1:]], os.getcwd())
     pid = os.posix_spawn(client.argv[0], client.argv, dict(entry.split("=", 1) for entry in client.environment))
     _, status = os.waitpid(pid, 0)

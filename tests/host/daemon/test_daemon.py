@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.oci_bundle import cgroups_named
+from tests.unix_sockets import wait_for_socket
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -54,7 +55,7 @@ class Stack:
                 f"{folder}/c.sock",
             )
         )
-        wait_for_socket(f"{folder}/c.sock", self.containerd)
+        wait_for_socket(f"{folder}/c.sock", self.containerd.pid)
 
     def _spawn(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
         log = (self.folder / "log").open("ab")
@@ -68,7 +69,7 @@ class Stack:
 
     def start(self) -> None:
         self.daemon = self._spawn("runtime.daemon", *self.daemon_flags(), "--cgroup-parent", f"/gbt-{os.getpid()}")
-        wait_for_socket(self.socket, self.daemon)
+        wait_for_socket(self.socket, self.daemon.pid)
 
     def kill(self) -> None:
         self.daemon.kill()
@@ -104,20 +105,6 @@ class Stack:
         data = connection.getresponse().read()
         connection.close()
         return data
-
-
-def wait_for_socket(path: str, process: subprocess.Popen[bytes]) -> None:
-    """Until somebody answers there."""
-    while True:
-        assert process.poll() is None, f"it ended instead of listening at {path}"
-        probe = socket.socket(socket.AF_UNIX)
-        try:
-            probe.connect(path)
-            return
-        except OSError:
-            os.sched_yield()
-        finally:
-            probe.close()
 
 
 def veths(stack: Stack) -> set[str]:

@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from runtime.daemon.netlink import inside_network_namespace
-from tests.host.daemon.test_daemon import Stack, wait_for_socket
+from tests.host.daemon.test_daemon import Stack
+from tests.unix_sockets import wait_for_socket
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -88,7 +89,7 @@ class NamespacedStack(Stack):
 
     def start(self) -> None:
         self.daemon = self._spawn("runtime.daemon", *self.daemon_flags(), "--cgroup-parent", f"/gbn-{os.getpid()}")
-        wait_for_socket(self.socket, self.daemon)
+        wait_for_socket(self.socket, self.daemon.pid)
 
     def inspect(self, name: str) -> Any:
         return self.ask("GET", f"/containers/{name}/json")[1]["NetworkSettings"]

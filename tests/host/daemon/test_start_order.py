@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.daemon.test_daemon import wait_for_socket
+from tests.unix_sockets import wait_for_socket
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -40,7 +40,7 @@ def test_a_daemon_that_is_first_waits_for_its_containerd() -> None:
         ],
         stderr=subprocess.DEVNULL,
     )
-    wait_for_socket(f"{folder}/d.sock", daemon)
+    wait_for_socket(f"{folder}/d.sock", daemon.pid)
 
     assert said.rstrip().endswith(f"waiting for containerd at {folder}/c.sock")
     assert early != 0
