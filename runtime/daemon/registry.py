@@ -212,6 +212,10 @@ async def _read(reply: aiohttp.ClientResponse) -> bytes:
 
 async def _refusal(reply: aiohttp.ClientResponse) -> RegistryError:
     """A registry's errors: {"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}."""
+    challenge = read_challenge(reply.headers.getall("WWW-Authenticate", [])) if reply.status == 401 else None
+    if challenge and challenge.parameters.get("error") == "insufficient_scope":
+        # The token is good, and not good for this: the header says it, the body only that one should log in.
+        return RegistryError("denied: requested access to the resource is denied", "DENIED")
     text = (await reply.content.read(_ERROR_BYTES)).decode(errors="replace")
     try:
         document: Any = json.loads(text)

@@ -85,7 +85,8 @@ def _matches(image: Image, filters: dict[str, list[str]]) -> bool:
         word = dangling[0].lower()
         if word not in ("true", "1", *FALSE_WORDS[1:]):
             raise InvalidParameterError(f"Invalid filter 'dangling=[{dangling[0]}]'")
-        if (word in ("true", "1")) is bool(image.names):
+        # As dockerd has it, an image that has only a name by digest is in both lists.
+        if image_views.tags(image) if word in ("true", "1") else not image.names:
             return False
     labels = image.run_config.get("Labels") or {}
     for label in filters.get("label", []):

@@ -1,0 +1,353 @@
+"""Images between real parts: docker-registry, skopeo, and archives from one daemon to the other; dockerd first."""
+
+import base64
+import contextlib
+import functools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.registries import (
+    Registry,
+    TokenServer,
+    build,
+    busybox_layer,
+    docker_registry,
+    index_of,
+    layer_of,
+)
+
+pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow]
+
+BINARIES = ("docker", "dockerd", "containerd", "runc", "docker-registry", "skopeo", "openssl", "busybox")
+GET = "Error response from daemon: Get"
+"""Ours asks for a manifest at once; dockerd, for a tag, asks for its digest first (HEAD)."""
+USERS = "user:$2b$05$RwVldyFrxshBN.HeZxjN0OltumSwqVbeBBUQ6pv0bi0SIu7pyZfBG\n"
+"""An htpasswd file with the password "secret", in bcrypt."""
+BOTH = pytest.mark.parametrize("engine", ["dockerd", "ours"], indirect=True)
+
+
+class Engine:
+    """A private daemon and the docker CLI."""
+
+    def __init__(self, name: str, host: str, folder: Path) -> None:
+        self.name, self.host, self.folder = name, host, folder
+        folder.mkdir(exist_ok=True)
+
+    def docker(self, *words: str, stdin: bytes = b"", log_in: str = "") -> tuple[int, str]:
+        """Run a command; returns its exit status and everything that it printed."""
+        config = self.folder / "config"
+        config.mkdir(exist_ok=True)
+        auth = {"auth": base64.b64encode(b"user:secret").decode()}
+        (config / "config.json").write_text(json.dumps({"auths": {log_in: auth} if log_in else {}}))
+        environment = {**os.environ, "DOCKER_HOST": self.host, "DOCKER_CONFIG": str(config)}
+        done = subprocess.run(["docker", *words], input=stdin, capture_output=True, env=environment)
+        return done.returncode, (done.stdout + done.stderr).decode()
+
+    def must(self, *words: str) -> str:
+        status, said = self.docker(*words)
+        assert status == 0, said
+        return said
+
+    def forget_images(self) -> None:
+        ids = self.must("images", "-aq", "--no-trunc").split()
+        if ids:
+            self.must("rmi", "-f", *set(ids))
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Engine]]:
+    """Each daemon from when it is first asked for until the last test."""
+    missing = [name for name in BINARIES if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    with contextlib.ExitStack() as up:
+        yield functools.cache(lambda name: up.enter_context(_up(name, tmp_path_factory.mktemp("images"))))
+
+
+@contextlib.contextmanager
+def _up(name: str, folder: Path) -> Iterator[Engine]:
+    seats = ["--daemon", "dockerd", "--containerd", "containerd"] if name == "dockerd" else []
+    with (folder / "log").open("w") as log:
+        command = [sys.executable, "-m", "tracer", "stack", "up", *seats]
+        stack = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        assert stack.stdout
+        try:
+            host = stack.stdout.readline().strip().removeprefix("export DOCKER_HOST=")
+            assert host.startswith("unix://"), (folder / "log").read_text()
+            yield Engine(name, host, folder)
+        finally:
+            stack.terminate()
+            stack.wait()
+            stack.stdout.close()
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest, engines: Callable[[str], Engine]) -> Iterator[Engine]:
+    """The daemon that a test is for, without any image."""
+    one = engines(request.param)
+    one.forget_images()
+    yield one
+    one.docker("rm", "-f", *one.must("ps", "-aq").split())
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory, engines: object) -> Iterator[Registry]:
+    """A registry that lets everybody in, with one image of two layers and one for two machines."""
+    folder = tmp_path_factory.mktemp("registry")
+    base = busybox_layer(name=b"base")
+    with docker_registry(folder / "r") as one:
+        one.push(build(base, layer_of({"etc/top": b"top"})), "two/layers:1", folder)
+        machines = {arch: build(busybox_layer(name=arch.encode()), architecture=arch) for arch in ("arm64", "amd64")}
+        one.push(index_of(machines), "machines:latest", folder)
+        yield one
+
+
+def lines(text: str) -> list[str]:
+    return text.strip().splitlines()
+
+
+@BOTH
+def test_pull_tells_each_layer_and_the_image_runs(engine: Engine, registry: Registry) -> None:
+    """What `docker pull` prints, then the same again where nothing is new."""
+    name = f"{registry.host}/two/layers:1"
+
+    first = lines(engine.must("pull", name))
+    second = lines(engine.must("pull", name))
+
+    assert first[0] == "1: Pulling from two/layers"
+    told = [line.split(": ") for line in first[1:-3]]
+    assert {status for _, status in told} <= {
+        "Pulling fs layer",
+        "Waiting",
+        "Verifying Checksum",
+        "Download complete",
+        "Pull complete",
+    }
+    for layer in {layer for layer, _ in told}:
+        of_layer = [status for one, status in told if one == layer and status not in ("Waiting", "Verifying Checksum")]
+        assert of_layer == ["Pulling fs layer", "Download complete", "Pull complete"]
+    assert first[-3].startswith("Digest: sha256:")
+    assert first[-2:] == [f"Status: Downloaded newer image for {name}", name]
+    digest = first[-3]
+    assert second == ["1: Pulling from two/layers", digest, f"Status: Image is up to date for {name}", name]
+    assert engine.must("run", "--rm", "--net", "none", name, "cat", "/etc/name", "/etc/top") == "basetop"
+
+
+@BOTH
+def test_pull_by_digest_gives_a_name_with_the_digest_alone(engine: Engine, registry: Registry) -> None:
+    """The image has no tag then, and counts as dangling and as not."""
+    engine.must("pull", f"{registry.host}/two/layers:1")
+    digest = engine.must("images", "--digests", "--format", "{{.Digest}}").strip()
+    engine.forget_images()
+    name = f"{registry.host}/two/layers@{digest}"
+
+    said = lines(engine.must("pull", name))
+
+    assert said[0] == f"{name}: Pulling from two/layers"
+    assert said[-3:] == [f"Digest: {digest}", f"Status: Downloaded newer image for {name}", name]
+    shown = engine.must("images", "--digests", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}")
+    assert shown == f"{registry.host}/two/layers <none> {digest}\n"
+    assert engine.must("images", "-q", "-f", "dangling=true") == engine.must("images", "-q", "-f", "dangling=false")
+    assert engine.must("run", "--rm", "--net", "none", name, "cat", "/etc/top") == "top"
+    assert lines(engine.must("rmi", name))[0] == f"Untagged: {name}"
+
+
+@BOTH
+def test_layers_that_are_here_are_not_fetched_again(engine: Engine, registry: Registry, tmp_path: Path) -> None:
+    """A second image on the same base says so."""
+    registry.push(build(busybox_layer(name=b"base"), layer_of({"etc/top": b"other"})), "two/other:1", tmp_path)
+    engine.must("pull", f"{registry.host}/two/layers:1")
+
+    said = lines(engine.must("pull", f"{registry.host}/two/other:1"))
+
+    assert [line.partition(": ")[2] for line in said].count("Already exists") == 1
+    assert [line.partition(": ")[2] for line in said].count("Pull complete") == 1
+
+
+@BOTH
+def test_pull_takes_the_manifest_of_this_machine_or_of_the_one_asked_for(engine: Engine, registry: Registry) -> None:
+    """An index names images for several machines, and its digest stands for all of them."""
+    name = f"{registry.host}/machines"
+
+    engine.must("pull", name)
+    mine = engine.must("inspect", "-f", "{{.Architecture}}", name).strip()
+    engine.must("pull", "--platform", "linux/arm64", name)
+    other = engine.must("inspect", "-f", "{{.Architecture}}", name).strip()
+    status, said = engine.docker("pull", "--platform", "linux/riscv64", name)
+
+    assert ("amd64", "arm64") == (mine, other)
+    assert status == 1
+    assert "no matching manifest for linux/riscv64 in the manifest list entries" in said
+
+
+@BOTH
+def test_every_tag_of_a_repository_is_pulled(engine: Engine, registry: Registry, tmp_path: Path) -> None:
+    """`pull -a`."""
+    for tag in ("a", "b"):
+        registry.push(build(busybox_layer(name=tag.encode())), f"tags:{tag}", tmp_path)
+
+    said = lines(engine.must("pull", "-a", f"{registry.host}/tags"))
+
+    assert sorted(one for one in said if "Pulling from" in one) == ["a: Pulling from tags", "b: Pulling from tags"]
+    assert f"Status: Downloaded newer image for {registry.host}/tags" in said
+    assert sorted(engine.must("images", "--format", "{{.Tag}}").split()) == ["a", "b"]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("HOST/two/layers:none", "manifest for HOST/two/layers:none not found: manifest unknown: manifest unknown"),
+        ("HOST/nosuch:1", "manifest for HOST/nosuch:1 not found: manifest unknown: manifest unknown"),
+        ("127.0.0.1:1/x:1", 'Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused'),
+    ],
+)
+def test_pull_says_what_is_missing(engine: Engine, registry: Registry, name: str, complaint: str) -> None:
+    """In dockerd's own words, and with its exit status."""
+    status, said = engine.docker("pull", name.replace("HOST", registry.host))
+
+    assert (1, f"Error response from daemon: {complaint}\n".replace("HOST", registry.host)) == (status, said)
+
+
+@BOTH
+def test_run_pulls_what_is_missing(engine: Engine, registry: Registry) -> None:
+    """`docker run` of an image that is not here; `--pull never` does not."""
+    name = f"{registry.host}/two/layers:1"
+
+    status, said = engine.docker("run", "--rm", "--net", "none", "--pull", "never", name, "true")
+    ran = engine.must("run", "--rm", "--net", "none", name, "echo", "here")
+
+    assert status == 125
+    assert f"No such image: {name}" in said
+    assert f"Unable to find image '{name}' locally" in ran
+    assert f"Status: Downloaded newer image for {name}" in ran
+    assert "here\n" in ran
+
+
+@BOTH
+def test_wrong_bytes_of_a_layer_are_noticed(engine: Engine, tmp_path: Path) -> None:
+    """A registry that gives something else than the digest says: no image, and the next pull is good again."""
+    image = build(busybox_layer(name=b"good"))
+    with docker_registry(tmp_path / "r") as registry:
+        registry.push(image, "x:1", tmp_path)
+        blob = registry.blob_file(image.layers()[0])
+        good = blob.read_bytes()
+        blob.write_bytes(good[:-8] + b"tampered")
+
+        status, said = engine.docker("pull", f"{registry.host}/x:1")
+        left = engine.must("images", "-aq")
+        blob.write_bytes(good)
+        engine.must("pull", f"{registry.host}/x:1")
+        ran = engine.must("run", "--rm", "--net", "none", f"{registry.host}/x:1", "cat", "/etc/name")
+
+    assert (1, "") == (status, left)
+    assert f"filesystem layer verification failed for digest {image.layers()[0]}" in said
+    assert ran == "good"
+
+
+@BOTH
+def test_password_goes_to_a_registry_that_asks_for_one(engine: Engine, tmp_path: Path) -> None:
+    """Basic authentication: refused without, let in with."""
+    (tmp_path / "users").write_text(USERS)
+    with docker_registry(tmp_path / "r", {"htpasswd": {"realm": "test", "path": str(tmp_path / "users")}}) as registry:
+        registry.push(build(busybox_layer()), "x:1", tmp_path, "--dest-creds", "user:secret")
+
+        stranger = engine.docker("pull", f"{registry.host}/x:1")
+        known = engine.docker("pull", "-q", f"{registry.host}/x:1", log_in=registry.host)
+
+    refused = f' "http://{registry.host}/v2/x/manifests/1": no basic auth credentials\n'
+    assert (1, refused) == (stranger[0], stranger[1].removeprefix("Error response from daemon: Head").removeprefix(GET))
+    assert (0, f"{registry.host}/x:1\n") == known
+
+
+@BOTH
+def test_tokens_are_fetched_for_what_they_are_needed(engine: Engine, tmp_path: Path) -> None:
+    """A token server lets everybody pull `public`, and only `user` pull `private`."""
+    tokens = TokenServer(tmp_path / "tokens", lambda user, name: user == "user" or name == "public")
+    try:
+        with docker_registry(tmp_path / "r", tokens.settings) as registry:
+            for name in ("public:1", "private:1"):
+                registry.push(build(busybox_layer()), name, tmp_path, "--dest-creds", "user:secret")
+            tokens.fake.asked.clear()
+
+            public = engine.docker("pull", "-q", f"{registry.host}/public:1")
+            asked = [parse_qs(urlsplit(path).query) for path, _ in tokens.fake.asked]
+            stranger = engine.docker("pull", f"{registry.host}/private:1")
+            known = engine.docker("pull", "-q", f"{registry.host}/private:1", log_in=registry.host)
+    finally:
+        tokens.fake.close()
+
+    assert (0, f"{registry.host}/public:1\n") == public
+    assert {"service": ["test"], "scope": ["repository:public:pull"]} in asked
+    denied = "repository does not exist or may require 'docker login'"
+    assert stranger[0] == 1
+    assert f"pull access denied for {registry.host}/private, {denied}: denied: requested access" in stranger[1]
+    assert (0, f"{registry.host}/private:1\n") == known
+
+
+@pytest.mark.parametrize("engine", ["dockerd", "ours"], indirect=True)
+@pytest.mark.parametrize("other", ["dockerd", "ours"])
+def test_saved_image_is_loaded_by_the_other_daemon(
+    engine: Engine, other: str, engines: Callable[[str], Engine], registry: Registry, tmp_path: Path
+) -> None:
+    """`save` here, `load` there: the same ID, names and files; whoever wrote the archive."""
+    name, archive = f"{registry.host}/two/layers:1", str(tmp_path / "a.tar")
+    engine.must("pull", name)
+    engine.must("tag", name, "saved:1")
+    engine.must("save", "-o", archive, name, "saved:1")
+    saved = engine.must("inspect", "-f", "{{.Id}} {{.RootFS.Layers}} {{json .Config}}", "saved:1")
+    there = engines(other)
+    there.forget_images()
+
+    said = there.must("load", "-i", archive)
+
+    assert sorted(lines(said)) == sorted([f"Loaded image: {name}", "Loaded image: saved:1"])
+    assert there.must("inspect", "-f", "{{.Id}} {{.RootFS.Layers}} {{json .Config}}", "saved:1") == saved
+    assert there.must("run", "--rm", "--net", "none", "saved:1", "cat", "/etc/top") == "top"
+
+
+@pytest.mark.parametrize("engine", ["ours"], indirect=True)
+def test_skopeo_reads_what_is_saved_in_both_layouts(engine: Engine, registry: Registry, tmp_path: Path) -> None:
+    """One archive is an OCI layout, with the manifest's own digest, and a docker-archive."""
+    name, archive = f"{registry.host}/two/layers:1", str(tmp_path / "a.tar")
+    engine.must("pull", name)
+    digest = engine.must("images", "--digests", "--format", "{{.Digest}}").strip()
+    engine.must("tag", name, "saved:1")
+    engine.must("save", "-o", archive, "saved:1")
+
+    layout = _skopeo_inspect(f"oci-archive:{archive}:1")
+    docker_archive = _skopeo_inspect(f"docker-archive:{archive}:docker.io/library/saved:1")
+
+    assert layout["Digest"] == digest
+    assert len(layout["Layers"]) == len(docker_archive["Layers"]) == 2
+
+
+def _skopeo_inspect(name: str) -> dict[str, Any]:
+    done = subprocess.run(["skopeo", "inspect", name], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+@pytest.mark.parametrize("engine", ["ours"], indirect=True)
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_layouts_made_by_skopeo_are_loaded(engine: Engine, tmp_path: Path, compression: str) -> None:
+    """An OCI archive of layers in gzip or zstd (which dockerd 20.10 does not know)."""
+    source = build(busybox_layer(name=b"from skopeo"), compress=bytes, kind="").write_layout(tmp_path / "layout", "x")
+    target = f"oci-archive:{tmp_path}/a.tar:made:1"
+    options = ["--insecure-policy", "copy", "--quiet", "--dest-compress-format", compression]
+    subprocess.run(["skopeo", *options, source, target], check=True, capture_output=True)
+
+    said = engine.must("load", "-i", str(tmp_path / "a.tar"))
+
+    assert said == "Loaded image: made:1\n"
+    assert engine.must("run", "--rm", "--net", "none", "made:1", "cat", "/etc/name") == "from skopeo"
