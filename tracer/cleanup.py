@@ -8,7 +8,7 @@ anything started, and a normal quit, ``glassbottom cleanup`` and the next start 
     2. kill           until nobody is left: what still runs could mount, make and write more
     3. unmount        newest first; a mount keeps its folder from being removed
     4. cgroups        children before parents, and only when nobody is in them
-    5. links          the bridge, and the host's ends of veth pairs on it
+    5. networks       bridges, the host's ends of veth pairs on them, packet filter rules, ip_forward
     6. files          last: they are how 1-5 were found
 """
 
@@ -17,17 +17,14 @@ import os
 import select
 import shutil
 import signal
-import socket
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tracer import procfs
+from tracer import network_cleanup, procfs
 from tracer.leftovers import cgroup_folders, inside, links_of, processes_of
 from tracer.stack import PARTS, StackPlan, base_folder, fallback_folder, owner_lives, registered
 
 _MNT_DETACH = 2
-_RTM_DELLINK, _NLM_F_REQUEST, _NLM_F_ACK = 17, 1, 4
 _ROUNDS = 50
 """How often to look for processes again: one that forks while it is being killed leaves a child for the next round."""
 
@@ -41,6 +38,8 @@ class Report:
     unmounted: list[str] = field(default_factory=list)
     cgroups: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)
+    settings: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -51,6 +50,8 @@ class Report:
             (self.unmounted, "unmounted", "mount", "mounts"),
             (self.cgroups, "removed", "cgroup", "cgroups"),
             (self.links, "removed", "network link", "network links"),
+            (self.tables, "removed", "packet filter table", "packet filter tables"),
+            (self.settings, "put back", "kernel setting", "kernel settings"),
             (self.files, "removed", "folder or socket", "folders and sockets"),
         )
         said = [f"{verb} {len(what)} {one if len(what) == 1 else more}" for what, verb, one, more in counts if what]
@@ -64,7 +65,7 @@ def cleanup_stack(plan: StackPlan) -> Report:
     _kill_all(plan, report)
     _unmount_all(plan, report)
     _remove_cgroups(plan, report)
-    _remove_links(plan, report)
+    _remove_networks(plan, report)
     _remove_files(plan, report)
     return report
 
@@ -186,26 +187,22 @@ def _remove_cgroups(plan: StackPlan, report: Report) -> None:
                 report.cgroups.append(inner)
 
 
-def _remove_links(plan: StackPlan, report: Report) -> None:
-    for name in links_of(plan):
-        try:
-            _delete_link(name)
-        except OSError as error:
-            if os.path.exists(f"/sys/class/net/{name}"):
-                report.problems.append(f"cannot remove network link {name}: {(error.strerror or '').lower()}")
-        else:
-            report.links.append(name)
-
-
-def _delete_link(name: str) -> None:
-    """One RTM_DELLINK message (rtnetlink(7)): importing a library for it would take longer than all the rest."""
-    link = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, socket.if_nametoindex(name), 0, 0)
-    head = struct.pack("=IHHII", 16 + len(link), _RTM_DELLINK, _NLM_F_REQUEST | _NLM_F_ACK, 1, 0)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
-        netlink.send(head + link)
-        (number,) = struct.unpack_from("=i", netlink.recv(4096), 16)  # an nlmsgerr: 0, or a negative errno
-    if number:
-        raise OSError(-number, os.strerror(-number))
+def _remove_networks(plan: StackPlan, report: Report) -> None:
+    restore = network_cleanup.forwarding_was_off(plan)
+    for names, remove, done, what in (
+        (links_of(plan), network_cleanup.delete_link, report.links, "network link"),
+        (network_cleanup.tables_of(plan), network_cleanup.delete_table, report.tables, "packet filter table"),
+    ):
+        for name in names:
+            try:
+                remove(name)
+            except OSError as error:
+                if what != "network link" or os.path.exists(f"{network_cleanup.LINKS}/{name}"):
+                    report.problems.append(f"cannot remove {what} {name}: {(error.strerror or '').lower()}")
+            else:
+                done.append(name)
+    if restore and network_cleanup.restore_forwarding():
+        report.settings.append("net.ipv4.ip_forward")
 
 
 def _remove_files(plan: StackPlan, report: Report) -> None:

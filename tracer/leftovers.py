@@ -5,8 +5,10 @@ command line that names the stack's root; or has a root directory inside the sta
 An editor or a pager on one of the stack's files does not belong to it, nor does this process or who started it.
 """
 
+import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from tracer import procfs
 from tracer.stack import StackPlan
@@ -101,9 +103,21 @@ def _prefixes(path: str) -> list[str]:
 
 
 def links_of(plan: StackPlan) -> list[str]:
-    """The bridge, and whatever is plugged into it."""
-    try:
-        ports = os.listdir(f"/sys/class/net/{plan.bridge}/brif")
-    except OSError:
-        ports = []
-    return [name for name in (*ports, plan.bridge) if os.path.exists(f"/sys/class/net/{name}")]
+    """Every bridge of the stack's, and before each whatever is plugged into it."""
+    found = []
+    for bridge in (plan.bridge, *_bridges_on_record(plan)):
+        try:
+            found += os.listdir(f"/sys/class/net/{bridge}/brif")
+        except OSError:
+            pass  # it was never made, or has gone
+        found.append(bridge)
+    return [name for name in found if os.path.exists(f"/sys/class/net/{name}")]
+
+
+def _bridges_on_record(plan: StackPlan) -> Iterator[str]:
+    """A network is on record before its bridge is made, and until it is gone."""
+    for path in sorted(Path(plan.root, "data", "networks").glob("*.json")):
+        try:
+            yield str(json.loads(path.read_text())["bridge"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # half written: the bridge is made after the record
