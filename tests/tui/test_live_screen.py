@@ -124,7 +124,13 @@ async def test_live_screen_tells_when_the_run_is_over(live: Live) -> None:
     await until(pilot, lambda: "ready>" in shown(screen))
     await press(pilot, "6", *"exit ", "3", "enter")
     await until(pilot, lambda: screen.view.session.ended and screen.view.model.ended is not None)
-    await press(pilot, "ctrl+right_square_bracket", "left")
+    await until(pilot, lambda: focused(screen) == "calls")
+    await press(pilot, "down")
+    keys = screen.key_bar.render_line(0).text
+    await press(pilot, "left")
+
+    assert keys.startswith(" ← back  → forward  ? help  q quit")
+    assert "next stage" not in keys
 
     assert screen.view.model.ended is not None
     assert screen.view.model.ended.exit_code == 3

@@ -1,8 +1,10 @@
 """The trace screen as its user meets it: opened, stepped, searched, folded, resized."""
 
+import re
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 from tests.tui.conftest import Opener, press
 from tests.tui.screen_text import chosen, drawn, focused, rows
@@ -135,6 +137,39 @@ async def test_choosing_a_call_says_why_it_happened(opened: Opener) -> None:
         await press(pilot, "end", "3", "less_than_sign", "down", "down", "down", "4", "less_than_sign", "down")
 
         assert screen.explanation.because() == "POST /containers/c0ffee000000/start ▸ Tasks/Create ▸ Task/Create"
+
+
+async def test_call_that_is_too_long_keeps_its_result_and_what_it_amounts_to(opened: Opener) -> None:
+    """The arguments are cut; sockets go by their names, and a message that was carried has its title there."""
+    async with opened(path=Path(load_lesson(FIRST).recording), size=(80, 24)) as (pilot, screen):
+        while screen.stage_bar.current()["id"] != "daemon-asks-task":
+            await press(pilot, "space")
+        text = next(line for line in drawn(screen) if "❯●" in line)
+
+        assert "sendto(6<unix:containerd.sock>, " in text
+        assert re.search(r"…\) = \d+  ⇒ Tasks/Create +┃$", text)
+
+
+async def test_code_in_a_sentence_is_told_apart_without_backticks(opened: Opener) -> None:
+    """The lesson's text is Markdown; the screen shows no marks."""
+    async with opened(path=Path(load_lesson(FIRST).recording)) as (_, screen):
+        about = screen.stage_bar.current()["about"]
+        shown = screen.explanation.content
+
+        assert "`docker run`" in str(about)
+        assert isinstance(shown, Text)
+        assert shown.plain.startswith("docker run is an ordinary program")
+        assert [shown.plain[span.start : span.end] for span in shown.spans if span.style == screen.view.ink.code] == [
+            "docker run"
+        ]
+
+
+async def test_why_is_in_sight_on_a_small_terminal(opened: Opener) -> None:
+    """At 80x24 three lines say what the stage is about, and there is a fourth."""
+    async with opened(path=Path(load_lesson(FIRST).recording), size=(80, 24)) as (pilot, screen):
+        await press(pilot, *["space"] * 18)
+
+        assert any(line.startswith(" why: POST /containers/") for line in drawn(screen))
 
 
 async def test_folded_run_opens_and_closes(opened: Opener) -> None:

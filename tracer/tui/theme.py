@@ -53,6 +53,8 @@ class Ink:
     plain: Style
     dim: Style
     strong: Style
+    code: Style
+    """Code in a sentence."""
     lit: Style
     """For what is chosen, current, or belongs to it."""
     badge: Style
@@ -82,6 +84,7 @@ def ink_of(theme: Theme) -> Ink:
         plain=Style(color=theme.foreground),
         dim=Style(color=variables["dim"]),
         strong=Style(color=theme.foreground, bold=True),
+        code=Style(color=theme.primary, bold=True),
         lit=Style(color=variables["lit"], bold=True),
         badge=Style(color=variables["on-lit"], bgcolor=variables["lit"], bold=True),
         good=Style(color=theme.success),

@@ -67,6 +67,12 @@ class TraceView:
         if acting is not None:
             self.process = acting
 
+    def container_is_over(self) -> bool:
+        """The container was there, and nobody is left in it."""
+        cursor = self.cursor
+        inside = [one for one in self.model.processes.all if one.layer_at(cursor) is Layer.CONTAINER]
+        return bool(inside) and not any(one.alive_at(cursor) for one in inside)
+
     def layer_of(self, process: int, sequence: int) -> Layer | None:
         """The seat a process sits in when an event happens."""
         if not 0 <= process < len(self.model.processes.all):

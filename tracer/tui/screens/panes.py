@@ -14,7 +14,6 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tracer.model.links import links_of_containerd_event, links_of_event, links_of_message, links_of_process
-from tracer.stages.layers import Layer
 from tracer.tui.messages import Grew
 from tracer.tui.view import TraceView
 from tracer.tui.widgets.calls import Calls
@@ -33,6 +32,8 @@ from tracer.tui.widgets.title_bar import TitleBar
 
 WIDE = (110, 34)
 """From this size on all panes are shown at once."""
+TALL = 20
+"""From this height on there is a line for why something happened, below what the stage is about."""
 LEAST = (60, 15)
 """Below this no pane fits: the stage and a sentence are shown."""
 TINY = (36, 8)
@@ -103,12 +104,14 @@ class TracePanes(Screen[None]):
 
     def _take_keyboard_back(self) -> None:
         """Once nobody is left in the container, typing there would go nowhere."""
-        view = self.view
-        if self.terminal.has_focus and view.session.is_live:
-            seats = (process.layer_at(view.cursor) for process in view.model.processes.all if process.ended < 0)
-            if Layer.CONTAINER not in seats:
-                self.calls.focus()
-                self.key_bar.said = "the container's program has ended"
+        session = self.view.session
+        if self.terminal.has_focus and session.is_live and (session.ended or self.view.container_is_over()):
+            self.calls.focus()
+            self.key_bar.said = "the container's program has ended"
+
+    @on(Terminal.Typed)
+    def _typed(self) -> None:
+        self._unsay()
 
     def move_view(self) -> None:
         """The cursor is elsewhere: show that moment."""
@@ -202,6 +205,7 @@ class TracePanes(Screen[None]):
         self.set_class(width < TINY[0] or height < TINY[1], "-tiny")
         self.set_class(not wide or self._zoomed, "-single")
         self.set_class(not wide, "-narrow")
+        self.set_class(height < TALL, "-low")
         if small:
             self.query_one("#too-small", Static).update(
                 f"This terminal is {width}x{height}: the panes need at least {LEAST[0]}x{LEAST[1]}.\n"
@@ -209,6 +213,9 @@ class TracePanes(Screen[None]):
             )
 
     def on_key(self, event: Key) -> None:
+        self._unsay()
+
+    def _unsay(self) -> None:
         """Whatever was said has been read once the next key comes."""
         if self.key_bar.said:
             self.key_bar.said = ""

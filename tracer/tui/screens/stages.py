@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
+from tracer.tui.prose import plain
 from tracer.tui.view import TraceView
 from tracer.tui.widgets.event_log import EventLog, Piece
 
@@ -28,7 +29,7 @@ class StageList(EventLog):
         at = self.entered.get(str(table.get("id")))
         layer = str(table.get("layer", ""))
         current = self.view.model.stage_at(self.view.cursor)
-        title = str(table.get("title", ""))
+        title = plain(str(table.get("title", "")))
         if current is not None and current.stage == table.get("id"):
             state, style = "▶ here", ink.lit
         elif at is not None:

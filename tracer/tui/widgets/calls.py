@@ -2,7 +2,8 @@
 
 ▸ dynamic linking  61 calls
   openat(AT_FDCWD, "config.json", O_RDONLY|O_CLOEXEC) = 3
-⧗ wait4(4301, ...                                          a call the process is in now
+  sendto(6<unix:containerd.sock>, "PRI * HTTP/2…) = 84  ⇒ Tasks/Create
+◔ still in wait4(4301, ...)                                a call the process is in now
 """
 
 from array import array
@@ -10,14 +11,18 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from tracer.decode.text import format_call
-from tracer.events import SyscallEntered, SyscallExited
+from tracer.events import ActionSeen, MessageSeen, SyscallEntered, SyscallExited
 from tracer.model import Link, Process
 from tracer.model.phases import PhaseFold, Segment
-from tracer.tui.short_text import short_paths
+from tracer.tui.short_text import short_files, short_paths, short_title
 from tracer.tui.widgets.event_log import EventLog, Piece
 
 UNFINISHED = " <unfinished ...>"
 """What strace and `format_call` write where a result would stand; here it is said in words."""
+LEAST_ARGUMENTS = 12
+"""So many columns of the arguments are shown however long the rest is."""
+SHOWN_BY_THE_CALL = frozenset({"stdio"})
+"""Protocols whose messages are the very bytes that the call shows."""
 
 
 class Calls(EventLog):
@@ -54,12 +59,15 @@ class Calls(EventLog):
     def write_row(self, row: int, width: int) -> Sequence[Piece]:
         segment, place = self._locate(row)
         if segment is not None:
-            return self._write_segment(segment)
+            return self._write_segment(segment, width)
         if place >= self._count:
             entry = self._waiting[place - self._count]
-            return [(f"◔ {self._waits(entry)} ", self.view.ink.lit), *self._write_call(entry)]
+            return [(f"◔ {self._waits(entry)} ", self.view.ink.lit), *self._write_call(entry, width - 11)]
         inside = self._fold is not None and bool(self._fold.at_place(place).name)
-        return [("  " + ("  " if inside else ""), self.view.ink.dim), *self._write_call(self._calls[place])]
+        return [
+            ("  " + ("  " if inside else ""), self.view.ink.dim),
+            *self._write_call(self._calls[place], width - (4 if inside else 2)),
+        ]
 
     def sequence_of(self, row: int) -> int | None:
         """The event a row stands for, None for a folded run."""
@@ -182,7 +190,7 @@ class Calls(EventLog):
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
-    def _write_segment(self, segment: Segment) -> Sequence[Piece]:
+    def _write_segment(self, segment: Segment, width: int) -> Sequence[Piece]:
         ink = self.view.ink
         stop = min(segment.stop, self._count)
         opened = any(one.start == segment.start for one in self._open_segments())
@@ -193,7 +201,8 @@ class Calls(EventLog):
             (f"  {count:,} call{'s' if count != 1 else ''}", ink.dim),
         ]
         if stop == self._count and not opened:  # the run is still going on: show what it is at
-            pieces += [("  … ", ink.dim), *self._write_call(self._calls[stop - 1])]
+            room = width - sum(len(text) for text, _ in pieces) - 4
+            pieces += [("  … ", ink.dim), *self._write_call(self._calls[stop - 1], room)]
         return pieces
 
     def _full_text(self, event: SyscallEntered | SyscallExited) -> str:
@@ -204,7 +213,8 @@ class Calls(EventLog):
         stage = self.view.model.stage_at(self.view.cursor)
         return "about to" if stage is not None and stage.evidence == entry else "still in"
 
-    def _write_call(self, sequence: int) -> Sequence[Piece]:
+    def _write_call(self, sequence: int, room: int) -> Sequence[Piece]:
+        """One call. Where it is too long its arguments are cut, not its result, nor what it amounts to."""
         ink = self.view.ink
         event = self.view.event(sequence)
         if not isinstance(event, SyscallEntered | SyscallExited):
@@ -212,18 +222,34 @@ class Calls(EventLog):
         text = self._full_text(event)
         if text.endswith(UNFINISHED):
             text = text.removesuffix(UNFINISHED) + ")"
-        text = short_paths(text)
         who: list[Piece] = []
         if self._process is None and (process := self.view.model.process_of(sequence)) is not None:
             layer = process.layer_at(sequence)
             who = [(f"{layer or process.pid!s:<11}", ink.layer(layer))]
-        name, bracket, rest = text.partition("(")
+            room -= len(who[0][0])
+        name, bracket, rest = short_paths(short_files(text)).partition("(")
         arguments, equals, result = rest.rpartition(" = ") if isinstance(event, SyscallExited) else (rest, "", "")
         failed = isinstance(event, SyscallExited) and -4096 < event.result < 0
+        amounts = f"  ⇒ {made}" if (made := self._amounts_to(sequence)) else ""
+        arguments = bracket + (arguments if equals else rest)
+        room -= len(name) + len(equals) + len(result) + len(amounts)
+        if len(arguments) > max(room, LEAST_ARGUMENTS):
+            arguments = arguments[: max(room, LEAST_ARGUMENTS) - 2].rstrip("…") + "…)"
         return [
             *who,
             (name, ink.strong),
-            (bracket + (arguments or rest if not equals else arguments), ink.plain),
+            (arguments, ink.plain),
             (equals, ink.dim),
             (result, ink.bad if failed else ink.good),
+            (amounts, ink.lit),
         ]
+
+    def _amounts_to(self, sequence: int) -> str:
+        """The message that the call carried whole, or the action that it was, if any."""
+        made = self.view.model.carried.get(sequence, ())
+        for event in (self.view.event(one) for one in made if one <= self.view.cursor):
+            if isinstance(event, MessageSeen) and event.protocol not in SHOWN_BY_THE_CALL:
+                return short_title(event.title)
+            if isinstance(event, ActionSeen) and event.action != "Connected":
+                return event.action
+        return ""

@@ -3,6 +3,7 @@
 from rich.text import Text
 from textual.widgets import Static
 
+from tracer.tui.prose import prose
 from tracer.tui.short_text import short_title
 from tracer.tui.view import TraceView
 
@@ -31,7 +32,7 @@ class Explanation(Static):
                 ink.plain,
             )
         else:
-            text.append(str(table.get("about", "")).strip(), ink.plain)
+            text.append_text(prose(str(table.get("about", "")).strip(), ink))
         if because := self.because():
             text.append("\nwhy: ", ink.lit)
             text.append(because, ink.plain)

@@ -39,11 +39,19 @@ class KeyBar(Widget):
         return strip.adjust_cell_length(width).apply_style(self.rich_style)
 
     def _keys(self) -> list[tuple[str, str]]:
+        """What helps most in the story's state first; then what always helps; then the rest."""
+        session = self.view.session
         keys = [(key.shown, key.label) for _, group in GROUPS for key in group if key.label]
-        wanted = ["?", "q"] if self.view.session.ended or self.view.session.held else ["p", "6", "?", "q"]
-        first = [pair for pair in keys if pair[0] in ("Space", "c", "r", "←", "→")]
-        if not self.view.session.held and self.view.session.is_live and not self.view.session.ended:
-            first = [("p", "pause"), ("6", "type in the container"), *[pair for pair in keys if pair[0] in ("←", "→")]]
-        rest = [pair for pair in keys if pair not in first and pair[0] not in wanted and pair[0] != "p"]
-        last = [pair for pair in keys if pair[0] in wanted and pair not in first]
-        return [*first, *last, *rest]
+        if not session.is_live or session.held:
+            names = ["Space", "c", "r", "←", "→"]
+        elif session.ended:
+            names = ["←", "→"]
+        else:
+            names = ["p", "6", "←", "→"]
+            keys.append(("6", "type in the container"))
+        names += ["?", "q"]
+        first = [pair for name in names for pair in keys if pair[0] == name]
+        useless = {"p"} if session.held or session.ended else set()
+        if session.is_live and not session.held:
+            useless |= {"Space", "c", "r"}
+        return [*first, *(pair for pair in keys if pair not in first and pair[0] not in useless)]

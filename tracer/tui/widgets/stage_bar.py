@@ -9,7 +9,11 @@ from rich.segment import Segment
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tracer.tui.prose import plain
 from tracer.tui.view import TraceView
+
+ROOM_FOR_PROGRESS = 78
+"""Columns from which the stage's title leaves room for a bar."""
 
 
 class StageBar(Widget):
@@ -43,37 +47,38 @@ class StageBar(Widget):
         return next((table for name, table in list(model.stage_table.items())[place:] if name not in seen), {})
 
     def render_line(self, y: int) -> Strip:
-        ink, width = self.view.ink, self.size.width
-        number, total = self.place()
-        if y == 0:
-            stage = self.current()
-            head = f" Stage {number} of {total} " if number else f" Before stage 1 of {total} "
-            length = min(40, width - 70) if width >= 78 else 0
-            done = length * number // total if total else 0
-            title = str(
-                stage.get(
-                    "title", "the stack is coming up" if not self.view.model.ended else "the stack did not come up"
-                )
-            )
-            layer = str(stage.get("layer", ""))
-            pieces = [
-                Segment(head, ink.badge),
-                Segment(f" {'━' * done}", ink.lit),
-                Segment(f"{'─' * (length - done)}  "[0 if length else 2 :], ink.dim),
-                Segment(f"{layer}{': ' if layer else ''}", ink.layer(layer)),
-                Segment(title, ink.strong),
-            ]
-            seat = self.view.seat_here()
-            if stage and seat is not None and seat != layer:  # between two stages: whose seat is lit above
-                pieces += [Segment("  ▸ now ", ink.dim), Segment(seat, ink.layer(seat))]
-        else:
-            following = self.next()
-            text = f"{following.get('layer', '')}: {following.get('title', '')}" if following else ""
-            pieces = [Segment(" next   ", ink.dim), Segment(text or "the end of the story", ink.dim)]
-            source = f"[o] {self.current().get('source', '')} "
-            if len(source) > 5 and (gap := width - Strip(pieces).cell_length - len(source)) > 1:
-                pieces += [Segment(" " * gap), Segment(source, ink.dim)]
-        strip = Strip(pieces)
+        width = self.size.width
+        strip = Strip(self._here(width) if y == 0 else self._following(width))
         if strip.cell_length > width:
-            strip = Strip([*strip.crop(0, width - 1), Segment("…", ink.dim)])
+            strip = Strip([*strip.crop(0, width - 1), Segment("…", self.view.ink.dim)])
         return strip.adjust_cell_length(width).apply_style(self.rich_style)
+
+    def _here(self, width: int) -> list[Segment]:
+        ink, stage = self.view.ink, self.current()
+        number, total = self.place()
+        pieces = [Segment(f" Stage {number} of {total} " if number else f" Before stage 1 of {total} ", ink.badge)]
+        gap = " "
+        if width >= ROOM_FOR_PROGRESS:
+            length = min(40, width - 70)
+            done = length * number // total if total else 0
+            pieces += [Segment(" "), Segment("━" * done, ink.lit), Segment("─" * (length - done), ink.dim)]
+            gap = "  "
+        if not stage:
+            came_up = "the stack did not come up" if self.view.model.ended else "the stack is coming up"
+            return [*pieces, Segment(f"{gap}{came_up}", ink.strong)]
+        layer = str(stage.get("layer", ""))
+        title = plain(str(stage.get("title", "")))
+        pieces += [Segment(f"{gap}{layer}: ", ink.layer(layer)), Segment(title, ink.strong)]
+        seat = self.view.seat_here()
+        if seat is not None and seat != layer:  # between two stages: whose seat is lit above
+            pieces += [Segment("  ▸ now ", ink.dim), Segment(seat, ink.layer(seat))]
+        return pieces
+
+    def _following(self, width: int) -> list[Segment]:
+        ink, following = self.view.ink, self.next()
+        text = plain(f"{following['layer']}: {following['title']}") if following else "the end of the story"
+        pieces = [Segment(f" next   {text}", ink.dim)]
+        source = f"[o] {self.current().get('source', '')} "
+        if len(source) > 5 and (gap := width - Strip(pieces).cell_length - len(source)) > 1:
+            pieces += [Segment(" " * gap), Segment(source, ink.dim)]
+        return pieces

@@ -45,6 +45,9 @@ class Terminal(Widget, can_focus=True):
     class Left(Message):
         """The keyboard was given back."""
 
+    class Typed(Message):
+        """A key went to the container."""
+
     def __init__(self, view: TraceView) -> None:
         super().__init__(id="terminal", classes="pane")
         self.view = view
@@ -63,7 +66,8 @@ class Terminal(Widget, can_focus=True):
     @property
     def is_live(self) -> bool:
         """The pty is shown, and typing reaches the container."""
-        return self.view.session.terminal_fd >= 0 and not self.view.in_the_past
+        session = self.view.session
+        return session.terminal_fd >= 0 and not session.ended and not self.view.in_the_past
 
     @property
     def screen_shown(self) -> pyte.Screen:
@@ -154,6 +158,7 @@ class Terminal(Widget, can_focus=True):
         event.stop()
         event.prevent_default()
         self._typed = True
+        self.post_message(self.Typed())
         application_mode = (1 << 5) in self._now.mode
         self._type(sequence_for(event.key, event.character, application_mode))
 
@@ -178,7 +183,7 @@ class Terminal(Widget, can_focus=True):
         if self.is_live and self.has_focus:
             held = " · HELD: Ctrl-] then Space lets it run" if self.view.session.held else ""
             self.border_title = f"6 the container's terminal · typing goes to it, Ctrl-] comes back{held}"
-        elif self.is_live:
+        elif self.is_live and not self.view.container_is_over():
             self.border_title = "6 the container's terminal · press 6 to type"
         elif self.view.in_the_past:
             self.border_title = "6 the container's terminal, as it was then"
