@@ -10,6 +10,7 @@ import os
 from tracer.engine.affinity import Affinity
 from tracer.engine.bindings import PTRACE_SYSCALL
 from tracer.engine.chronicle import Chronicle
+from tracer.engine.fdtable import working_directory
 from tracer.engine.stops import EVENT_FORK, EVENT_VFORK, TaskGone
 from tracer.engine.tracee import (
     Process,
@@ -100,6 +101,8 @@ class Census:
         process.memory.forget()
         process.fds = {}  # close-on-exec; and execve ends any sharing of the table
         process.generation += 1
+        cwd = link_of(tid, "cwd")
+        process.cwd = working_directory(cwd)
         self._chronicle.record(
             ProcessExecuted(
                 time_ns=self._chronicle.now(),
@@ -108,7 +111,7 @@ class Census:
                 path=link_of(tid, "exe"),
                 argv=self._redactor.mask_command(strings(contents_of(f"/proc/{tid}/cmdline"))),
                 environment=self._environment(tid),
-                cwd=link_of(tid, "cwd"),
+                cwd=cwd,
                 generation=process.generation,
                 nspids=process.nspids,
             )
@@ -155,8 +158,9 @@ class Census:
 
     def _record_birth(self, parent_tid: int, task: Task, how: ForkKind, call: int) -> None:
         tid = task.tid
-        # /proc/TID/status costs five times this readlink, so it is read only inside a pid namespace.
-        if pid_namespace(tid) == self._own_namespace:
+        # /proc/TID/status costs five times this readlink, so it is read only inside a pid namespace. Threads are in
+        # their leader's.
+        if task.process.nspids == (task.process.pid,) or pid_namespace(tid) == self._own_namespace:
             nspids: tuple[int, ...] = (tid,)
         else:
             nspids = namespace_pids(tid)

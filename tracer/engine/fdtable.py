@@ -89,7 +89,7 @@ class FdTable:
 
     def _working_directory(self, process: Process) -> OpenFile:
         if process.cwd is None:
-            process.cwd = OpenFile(link_of(process.pid, "cwd"), FILE_READ_LIMIT, FILE_WRITE_LIMIT)
+            process.cwd = working_directory(link_of(process.pid, "cwd"))
         return process.cwd
 
     # What calls do to the table; each is called after the call has returned.
@@ -189,6 +189,11 @@ class FdTable:
     def listening_path(self, process: Process, fd: int) -> str:
         """listen(2) succeeded: the path that the socket is bound to, empty where it has none."""
         return self.sockets.listens(inode_of(process.pid, fd & 0x7FFFFFFF))
+
+
+def working_directory(path: str) -> OpenFile:
+    """What AT_FDCWD refers to."""
+    return OpenFile(path, FILE_READ_LIMIT, FILE_WRITE_LIMIT)
 
 
 def _is_fifo(path: str) -> bool:

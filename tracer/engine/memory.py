@@ -18,6 +18,7 @@ _OPEN_LIMIT = 256
 """Open /proc/TID/mem descriptors at most; when it is reached all are closed, and those in use open again."""
 _ADDRESS_LIMIT = 1 << 63
 _POINTER = struct.Struct("<Q")
+_POINTERS = 64
 _IOVEC = struct.Struct("<QQ")
 _IOV_MAX = 1024
 
@@ -66,12 +67,16 @@ class Memory:
 
     def pointers(self, address: int, count: int) -> list[int]:
         """Pointers from an array, up to `count` or its NULL."""
-        raw = self.read(address, 8 * count) or b""
         found: list[int] = []
-        for (pointer,) in _POINTER.iter_unpack(raw[: len(raw) // 8 * 8]):
-            if pointer == 0:
+        while len(found) < count:
+            # A piece at a time: most arrays end in the first, and the kernel copies page by page.
+            raw = self.read(address + 8 * len(found), 8 * min(count - len(found), _POINTERS)) or b""
+            piece = [pointer for (pointer,) in _POINTER.iter_unpack(raw[: len(raw) // 8 * 8])]
+            if 0 in piece:
+                return found + piece[: piece.index(0)]
+            found += piece
+            if len(piece) < _POINTERS:
                 break
-            found.append(pointer)
         return found
 
     def strings(self, address: int, count: int = 1024, limit: int = 65536) -> bytes | None:
