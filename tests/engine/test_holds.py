@@ -206,25 +206,29 @@ def test_background_programs_listen_before_the_story_begins(session: Start, tmp_
     assert (tmp_path / "session.jsonl.listener.log").read_text() == "listening\n"
 
 
-def test_a_story_that_will_hold_starts_behind_the_curtain(session: Start, tmp_path: Path) -> None:
-    """Calls of the start-up are not recorded, and said not to be; from the first thing that is made on, they are."""
-    folder = tmp_path / "root"
-    folder.mkdir()
-    path = str(folder / "background.sock")
-    listener = program(*PYTHON, str(TRACEES / "listener.py"), path, listens_on=path, label="listener")
-    run = session(["/bin/true"], background=[listener], hold=True)
+def test_the_last_background_program_of_a_story_that_will_hold_starts_unwatched(session: Start, tmp_path: Path) -> None:
+    """Its calls are not recorded, and said not to be, until the other one is about to listen; all other calls are."""
+    paths = [str(tmp_path / name) for name in ("first.sock", "last.sock")]
+    listeners = [
+        program(*PYTHON, str(TRACEES / "listener.py"), path, listens_on=path, label=label)
+        for path, label in zip(paths, ("first", "last"), strict=True)
+    ]
+    run = session(["/bin/true"], background=listeners, hold=True)
 
     assert run.finish() == 0
 
-    notes = [event.topic for event in run.events if isinstance(event, NoteMade)]
-    watching = next(
-        e for e, event in enumerate(run.events) if isinstance(event, NoteMade) and event.topic == "watching"
-    )
-    calls = [e for e, event in enumerate(run.events) if isinstance(event, SyscallEntered | SyscallExited)]
-    assert sorted(notes[:3]) == ["background-started", "filtered", "watching"]
-    assert notes[3:] == ["listening", "ready", "background-gone"]
-    assert [e for e in calls if e < watching] == []
-    assert len([event for event in run.events if isinstance(event, ProcessExecuted)]) == 2
+    notes = [event for event in run.events if isinstance(event, NoteMade)]
+    pids = {str(note.fields["label"]): note.fields["pid"] for note in notes if note.topic == "background-started"}
+    watching = next(place for place, event in enumerate(run.events) if event in notes and event.topic == "watching")
+    before = {event.tid for event in run.events[:watching] if isinstance(event, SyscallEntered | SyscallExited)}
+    listens = [event for event in run.events[:watching] if isinstance(event, NoteMade) and event.topic == "listening"]
+    topics = [note.topic for note in notes]
+    assert [note.text for note in notes if note.topic == "filtered"] == [
+        "last starts at full speed: its processes are recorded, its calls not yet"
+    ]
+    assert before == {pids["first"]}
+    assert listens == [], "the curtain is up before anybody can be connected to"
+    assert [topics.count(topic) for topic in ("listening", "ready", "background-gone")] == [2, 1, 2]
 
 
 def test_a_background_program_that_fails_ends_the_story(session: Start) -> None:

@@ -97,6 +97,7 @@ def _record(launch: Launch, options: argparse.Namespace, control: Control | None
             **dict.fromkeys(_AFFINITY_CALLS, affinity.before_call),
             "seccomp": own_filters.before_seccomp,
             "prctl": own_filters.before_prctl,
+            "listen": lambda task: story.before_listen(),
         },
     )
     calls = Calls(chronicle, census, plans, fdtable, redactor, bindings.AUDIT_ARCH[machine])

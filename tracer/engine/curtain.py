@@ -1,57 +1,21 @@
-"""Start-up behind the curtain: background programs run at full speed until they begin to talk to each other.
+"""Start-up behind the curtain: what nobody connects to starts at full speed, until it can connect to somebody.
 
 A Python daemon makes 7,000 calls before its first own line, looking for modules; stopping at each doubles the time
-until a waiting learner sees anything. While the curtain is down, start-up goes on under PTRACE_CONT: births, execs,
-deaths and signals are recorded, calls are not. It is lifted for all of them when the first makes anything in the
-folder of an awaited socket (inotify(7)): containerd, before it binds, hundreds of milliseconds before the daemon
-connects to it. Every connection must be watched from its first byte, which HTTP/2 needs; waiting for the daemon's own
-first deed would save more time, but leaves a millisecond, and was measured to be too late on a busy machine.
+until a waiting learner sees anything. Of the background programs the last one is let run under PTRACE_CONT: its births,
+execs, deaths and signals are recorded, its calls are not. The others are watched from their first call on, because one
+of them will listen, and every connection must be seen from its first byte: HTTP/2 cannot be decoded from the middle.
+Before listen(2) is carried out, its caller is stopped, and nobody can be connected to it; that is when the curtain is
+lifted for all. However busy the machine is and however late the engine: no byte can come before.
 
-The recording says that calls were not watched, and from when on they are. Used only where the story will hold; a
+    containerd   watched ............. listen(2): stopped --- curtain lifted --- listens
+    daemon       not watched, waits for containerd ................ watched ......... connects
+
+The recording says whose calls were not watched, and from when on they are. Used only where the story will hold; a
 recording that runs straight through watches everything.
 """
 
-import ctypes
-import fcntl
-import os
-from collections.abc import Iterable
-
-from tracer.engine.bindings import checked_libc
-
-_IN_CREATE = 0x100
-_IN_MOVED_TO = 0x80
 _ACCEPTING = 0x10000
 """__SO_ACCEPTCON, in the flags of /proc/net/unix."""
-
-
-class Curtain:
-    """Watches folders; arrivals raise SIGIO. Raises OSError where inotify is not to be had."""
-
-    def __init__(self, folders: Iterable[str]) -> None:
-        libc = checked_libc()
-        self._fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._fd < 0:
-            raise OSError(ctypes.get_errno(), "inotify_init1")
-        try:
-            for folder in folders:
-                if libc.inotify_add_watch(self._fd, folder.encode(), _IN_CREATE | _IN_MOVED_TO) < 0:
-                    raise OSError(ctypes.get_errno(), "inotify_add_watch", folder)
-        except OSError:
-            os.close(self._fd)
-            raise
-        fcntl.fcntl(self._fd, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(self._fd, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
-
-    def touched(self) -> bool:
-        """Whether something was made in one of the folders."""
-        try:
-            return bool(os.read(self._fd, 65536))
-        except BlockingIOError:
-            return False
-
-    def close(self) -> None:
-        """It is up."""
-        os.close(self._fd)
 
 
 def listening_paths() -> set[str]:

@@ -242,10 +242,11 @@ class Loop:
 
     def watch_calls(self) -> None:
         """From here on call stops are asked for: tasks that run without are interrupted, and go on with."""
+        for task in self.census.tasks.values():
+            if task.process.request != PTRACE_SYSCALL:
+                ptrace(bindings.PTRACE_INTERRUPT, task.tid, 0, 0)
         for process in self.census.processes.values():
             process.request = PTRACE_SYSCALL
-        for task in self.census.tasks.values():
-            ptrace(bindings.PTRACE_INTERRUPT, task.tid, 0, 0)
 
     # holding
 

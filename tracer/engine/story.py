@@ -18,7 +18,7 @@ from tracer.engine import spawn
 from tracer.engine.bindings import PTRACE_CONT, PTRACE_SYSCALL
 from tracer.engine.chronicle import Chronicle
 from tracer.engine.control import Control
-from tracer.engine.curtain import Curtain, listening_paths
+from tracer.engine.curtain import listening_paths
 from tracer.engine.loop import Loop
 from tracer.engine.orders import obey
 from tracer.engine.seccomp_filter import Filter
@@ -66,7 +66,6 @@ class Story:
         """The pid of the preparation that runs."""
         self._awaited: dict[str, str] = {}
         """Socket path -> label of background programs that do not listen yet."""
-        self._curtain: Curtain | None = None
         self._behind_curtain = False
         """No call at all is watched."""
         self._orphan_ticks = 0
@@ -87,36 +86,21 @@ class Story:
             names = self._filtered.names
             text = f"calls other than these {len(names)} are not watched, and not recorded: {' '.join(names)}"
             self._chronicle.note("filtered", text, {"speed": "filtered", "calls": " ".join(names)})
-        elif launch.hold and self._awaited:
+        elif launch.hold and len(self._awaited) > 1:
             self._behind_curtain = True
-            self._request = PTRACE_CONT
+            text = f"{launch.background[-1].label} starts at full speed: its processes are recorded, its calls not yet"
+            self._chronicle.note("filtered", text)
         if not self._behind_curtain:
             self._loop.census.affinity.gather()
         for program in launch.background:
             self._start_background(program)
-        if self._behind_curtain:
-            self._lower_curtain()
         if not self._awaited and not self.reason:
             self._prepare()
 
-    def _lower_curtain(self) -> None:
-        """Start-up need not be watched call by call, and somebody is waiting."""
-        text = "background programs start at full speed: their processes are recorded, their calls not yet"
-        self._chronicle.note("filtered", text)
-        try:
-            self._curtain = Curtain({os.path.dirname(path) for path in self._awaited})
-        except OSError:
-            pass  # then everything is watched, which only takes longer
-        if self._curtain is None or any(os.path.exists(path) for path in self._awaited):
-            self._lift_curtain()
-
-    def _lift_curtain(self) -> None:
-        if self._curtain is not None:
-            self._curtain.close()
-            self._curtain = None
+    def before_listen(self) -> None:
+        """Somebody is about to listen, and is stopped: from the next call on it can be connected to."""
         if self._behind_curtain:
             self._behind_curtain = False
-            self._request = PTRACE_SYSCALL
             self._loop.census.affinity.gather()
             self._loop.watch_calls()
             self._chronicle.note("watching", "from here on every call is recorded")
@@ -124,19 +108,21 @@ class Story:
 
     def _start_background(self, program: Program) -> int:
         """The new process's pid; 0 where it cannot be started, which ends the story."""
+        unwatched = self._behind_curtain and program is self._launch.background[-1]
+        request = PTRACE_CONT if unwatched else self._request
         log_path = f"{self._chronicle.recorder.path}.{program.label or 'background'}.log"
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         log = spawn.open_log(log_path)
         try:
             streams = spawn.Streams(null, log, new_session=True)
-            pid = spawn.spawn(program, streams, self._request, self._filtered)
+            pid = spawn.spawn(program, streams, request, self._filtered)
         except spawn.SpawnError as error:
             self._end(f"cannot start {program.label or program.argv[0]}: {error}")
             return 0
         finally:
             os.close(null)
             os.close(log)
-        self._loop.census.launched(pid, background=True, request=self._request)
+        self._loop.census.launched(pid, background=True, request=request)
         self._background[pid] = program
         label = program.label or program.argv[0]
         self._chronicle.note(
@@ -209,7 +195,7 @@ class Story:
         self._orphan_ticks = self._orphan_ticks + 1 if self._loop.census.orphans else 0
         if self._orphan_ticks >= _ORPHANED:
             self._loop.adopt_orphans()
-        if self._awaited and self._launch.hold and self._curtain is None:
+        if self._awaited and self._launch.hold and not self._behind_curtain:
             # A program may have begun to listen in the moment before its calls were watched.
             for path in listening_paths() & self._awaited.keys():
                 self.listening(path)
@@ -240,8 +226,6 @@ class Story:
         if number != signal.SIGIO:
             self._end(f"the engine was ended by {signal.Signals(number).name}")
             return
-        if self._curtain is not None and self._curtain.touched():
-            self._lift_curtain()
         if self._control is not None:
             for command in self._control.commands():
                 obey(command, self._loop, self._chronicle.breakpoints, self)
@@ -268,7 +252,7 @@ class Story:
         self.reason = reason
         self._ending_since = time.monotonic()
         self._chronicle.breakpoints.disable()
-        self._lift_curtain()
+        self.before_listen()
         self._loop.release()
         # The daemon first: it is containerd's client, and says goodbye to it.
         for pid in reversed(list(self._background)):
