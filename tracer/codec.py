@@ -16,9 +16,10 @@ import dataclasses
 import json
 import operator
 from collections.abc import Callable, Mapping
-from typing import Any, get_type_hints
+from typing import Any
 
 from tracer import commands, events
+from tracer.restore import each, restorers, string
 
 VERSION = 1
 """Raised when a reader of the old number would misread a new recording."""
@@ -119,7 +120,7 @@ def decode_event(line: str, line_number: int = 0) -> events.Event:
     cls = _KINDS[row[0]]
     restore = _RESTORE[cls]
     try:
-        return cls(*[fix(value) if fix else value for fix, value in zip(restore, row[1:], strict=False)])  # type: ignore[no-any-return]
+        return cls(*[fix(value) for fix, value in zip(restore, row[1:], strict=False)])  # type: ignore[no-any-return]
     except (TypeError, ValueError, AttributeError) as error:
         raise RecordingError(f"line {line_number}: a damaged {row[0]!r} event ({error})") from error
 
@@ -155,9 +156,11 @@ def decode_header(line: str) -> events.RecordingHeader:
             int(number): events.SyscallSignature(name, tuple((str(a), str(t)) for a, t in arguments))
             for number, (name, arguments) in plain.pop("syscalls").items()
         }
-        plain.setdefault("typed", ())
-        for key in ("command", "stages", "typed"):
-            plain[key] = tuple(plain[key])
+        plain["command"] = each(string)(plain["command"])
+        plain["typed"] = each(string)(plain.get("typed", []))
+        plain["stages"] = each(dict)(plain["stages"])
+        for key in ("created", "kernel", "architecture"):
+            string(plain[key])
         # Keys that later versions add without a new format number change nothing in what is known here.
         known = {key: plain[key] for key in _HEADER_KEYS if key in plain}
         return events.RecordingHeader(version=version, syscalls=syscalls, **known)
@@ -208,24 +211,6 @@ def _is_default(default: object, value: object) -> bool:
     return default is not dataclasses.MISSING and value == default
 
 
-def _data(value: dict[str, str | None]) -> dict[str, bytes | None]:
-    return {key: None if text is None else text.encode("latin-1") for key, text in value.items()}
-
-
-def _files(value: dict[str, str]) -> dict[int, str]:
-    return {int(key): text for key, text in value.items()}
-
-
-def _restorers(cls: type) -> list[Any]:
-    """For each field, the function that turns JSON's value back into the event's (None: it already is)."""
-    hints = get_type_hints(cls)
-    fixed = {"data": _data, "files": _files}
-    return [
-        fixed.get(field.name) or (tuple if str(hints[field.name]).startswith("tuple") else None)
-        for field in dataclasses.fields(cls)
-    ]
-
-
 def _default(field: "dataclasses.Field[Any]") -> object:
     if field.default is not dataclasses.MISSING or field.default_factory is dataclasses.MISSING:
         return field.default
@@ -240,4 +225,4 @@ _FIELDS[events.HoldReleased] = lambda event: (event.time_ns,)
 _HEADER_KEYS = tuple(field.name for field in dataclasses.fields(events.RecordingHeader))
 _EXITED_FIELDS = _FIELDS[events.SyscallExited]
 _DEFAULTS = {cls: [_default(field) for field in dataclasses.fields(cls)] for cls in _KINDS.values()}
-_RESTORE = {cls: _restorers(cls) for cls in _KINDS.values()}
+_RESTORE = {cls: restorers(cls) for cls in _KINDS.values()}

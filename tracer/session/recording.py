@@ -177,10 +177,18 @@ class Recording:
 
 
 def _unpacked(packed: BinaryIO) -> Iterator[bytes]:
-    """What a gzip file holds, as far as it goes: GzipFile would keep the last part of a truncated one to itself."""
+    """What a gzip file holds, as far as it goes: GzipFile would keep the last part of a truncated one to itself.
+
+    Raises EOFError where it is cut short, zlib.error at a damaged byte, after all that came before.
+    """
     unpacker = zlib.decompressobj(wbits=31)
     while chunk := packed.read(1 << 18):
-        yield unpacker.decompress(chunk)
+        before = unpacker.copy()
+        try:
+            yield unpacker.decompress(chunk)
+        except zlib.error:
+            for at in range(len(chunk)):  # zlib gives nothing of a piece that is wrong at its end
+                yield before.decompress(chunk[at : at + 1])
         while unpacker.eof and unpacker.unused_data:  # several members, one after another (RFC 1952 section 2.2)
             rest, unpacker = unpacker.unused_data, zlib.decompressobj(wbits=31)
             yield unpacker.decompress(rest)
