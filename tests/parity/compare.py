@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from difflib import SequenceMatcher
 
+from tests.parity.normal import same
+
 Threads = Mapping[str, list[str]]
 _CALL = re.compile(r"(\w+)\((.*)\) = (.*)|(\w+)\((.*)")
 _OPENERS, _CLOSERS = "([{<", ")]}>"
@@ -39,11 +41,14 @@ def word_differences(strace: Threads, ours: Threads) -> dict[Difference, tuple[s
     """Each argument that one log says something about that the other never does."""
     found: dict[Difference, tuple[str, str]] = {}
     theirs, mine = _vocabulary(strace), _vocabulary(ours)
-    for key in sorted(theirs.keys() & mine.keys()):
-        for only, other in ((theirs[key], mine[key]), (mine[key], theirs[key])):
+    calls = {call for call, _ in theirs} & {call for call, _ in mine}
+    for key in sorted(theirs.keys() | mine.keys()):
+        if key[0] not in calls:
+            continue
+        one, two = theirs.get(key, Counter()), mine.get(key, Counter())
+        for who, only, other in (("strace", one, two), ("ours", two, one)):
             missing = sorted(word for word, count in only.items() if count >= _OFTEN and word not in other)
             if missing:
-                who = "strace" if only is theirs[key] else "ours"
                 found.setdefault(Difference(key), (f"only {who} says", " ".join(missing)))
     return found
 
@@ -57,7 +62,7 @@ def _vocabulary(threads: Threads) -> dict[tuple[str, str], Counter[str]]:
     for lines in threads.values():
         for line in lines:
             call, arguments, result = _taken_apart(line)
-            if result.startswith(("-1", "?")):
+            if result.startswith(("-1", "?")) or call == "exit":
                 continue
             places = [(f"argument {place}", text) for place, text in enumerate(arguments, 1)]
             for place, text in [*places, ("result", result)]:
@@ -80,7 +85,7 @@ def _places(theirs: str, mine: str) -> Iterator[str]:
     if not theirs or not mine:
         yield "only strace" if theirs else "only ours"
         return
-    if theirs == mine:
+    if same(theirs, mine):
         return
     _, arguments, result = _taken_apart(theirs)
     _, our_arguments, our_result = _taken_apart(mine)
@@ -88,9 +93,9 @@ def _places(theirs: str, mine: str) -> Iterator[str]:
         yield "arguments"
     else:
         for place, (one, other) in enumerate(zip(arguments, our_arguments, strict=True), 1):
-            if one != other:
+            if not same(one, other):
                 yield f"argument {place}"
-    if result != our_result:
+    if not same(result, our_result):
         yield "result"
 
 

@@ -1,6 +1,6 @@
 """Two runs of one program are never byte for byte the same: what must differ is given the same name in both.
 
-    0x7ffd1a2b3c40 -> ADDR    process 4711 -> T.2 (the second child of the first thread)    pipe:[391234] -> pipe:[N]
+    0x7ffd1a2b3c40 -> ADDR    pipe:[391234] -> pipe:[N]    process 4711 -> T.2#4711 (second child of the first thread)
 
 Threads are named by their place in the tree of births, not by when they were first heard of: which child of two begins
 first is the scheduler's business.
@@ -17,6 +17,7 @@ _BORN = re.compile(r"(?:clone|clone3|fork|vfork)\(.* = (\d+)$")
 _SOCKET = re.compile(r"(?:socket|unix|netlink|inet6?|packet|alg|vsock):\[[^\]]*\]")
 _INODE = re.compile(r"\b(pipe|inotify|net|mnt|pid|uts|ipc|user|cgroup|time):\[\d+\]")
 _NUMBER = re.compile(r"(?<!\w)\d{2,}(?![\w*])")
+_MARKED = re.compile(r"((?:[T?][\d.]*#)?\b\d{2,})")
 _FLAGS = re.compile(r"\b[A-Z_]{2,}[A-Z0-9_]*(?:\|[A-Z0-9_x]+)+\b")
 _COMMENT = re.compile(r" /\* (?!\d+ (?:vars?|entr))[^*]*\*/")
 _OUTSIDE = re.compile(r"getppid\(\) = \d+$")
@@ -52,14 +53,14 @@ def threads(lines: Iterable[Line], rules: Rules) -> dict[str, list[str]]:
 def normalised(text: str, names: Mapping[int, str], rules: Rules) -> str:
     """One line without what cannot be the same twice."""
     text = _COMMENT.sub("", text)
+    text = _MOMENT.sub("TIME", text)
     for pattern, replacement in rules.replaced.items():
         text = re.sub(pattern, replacement, text)
-    text = _NUMBER.sub(lambda found: names.get(int(found[0]), found[0]), text)
+    text = _NUMBER.sub(lambda found: _marked(found[0], names), text)
     text = _OUTSIDE.sub("getppid() = the tracer", text)
     text = _RANDOM.sub('getrandom("..."', text)
     text = _CPU_TIME.sub(lambda found: f"{found[1] or found[2]}=...", text)
     text = _TIME.sub(r"\1TIME", text)
-    text = _MOMENT.sub("TIME", text)
     text = _PORT.sub("port=htons(N)", text)
     text = _FREE.sub("f_bfree=...", text)
     text = _PADDING.sub("", text)
@@ -67,6 +68,26 @@ def normalised(text: str, names: Mapping[int, str], rules: Rules) -> str:
     text = _INODE.sub(r"\1:[N]", text)
     text = _ADDRESS.sub("ADDR", text)
     return _FLAGS.sub(lambda found: "|".join(sorted(found[0].split("|"))), text)
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two normalised texts say the same: a number that may be a thread's is one, or is not, in both."""
+    if one == other:
+        return True
+    pieces, others = _MARKED.split(one), _MARKED.split(other)
+    return len(pieces) == len(others) and all(
+        piece == rest or _readings(piece) & _readings(rest) for piece, rest in zip(pieces, others, strict=True)
+    )
+
+
+def _marked(number: str, names: Mapping[int, str]) -> str:
+    """`T.2#4711`: a size can be the same number as a process, so both readings are kept."""
+    name = names.get(int(number))
+    return f"{name}#{number}" if name else number
+
+
+def _readings(piece: str) -> set[str]:
+    return set(piece.split("#")) if _MARKED.fullmatch(piece) else set()
 
 
 def _names(lines: list[Line]) -> dict[int, str]:

@@ -45,19 +45,22 @@ class Workload:
     """The OCI runtime whose container this is."""
 
 
-def _program(path: Path, replaced: Mapping[str, str] | None = None, *, as_root: bool = False) -> Workload:
+def _program(
+    path: Path, replaced: Mapping[str, str] | None = None, *, as_root: bool = False, by_line: bool = True
+) -> Workload:
     return Workload(
         path.stem,
         lambda directory: [*FIXED_ADDRESSES, sys.executable, "-S", str(path), str(directory)],
+        by_line,
         rules=Rules(replaced or {}),
         as_root=as_root,
     )
 
 
-def _shell(name: str, script: str) -> Workload:
+def _shell(name: str, script: str, *, by_line: bool = True) -> Workload:
     return Workload(
         name, lambda directory: [*FIXED_ADDRESSES, "busybox", "sh", "-c", script, "sh", str(directory)],
-        needs=("busybox",),
+        by_line=by_line, needs=("busybox",),
     )  # fmt: skip
 
 
@@ -71,13 +74,14 @@ WORKLOADS = [
     _program(PROGRAMS / "container_calls.py", as_root=True),
     *(
         _program(TRACEES / f"{name}.py")
-        for name in "fork_then_exec vfork_then_exec clone3 fd_passing sockets double_fork signals thread_exec".split()
+        for name in "fork_then_exec vfork_then_exec clone3 fd_passing sockets double_fork signals".split()
     ),
+    _program(TRACEES / "thread_exec.py", by_line=False),
     _program(TRACEES / "pid_namespace.py", as_root=True),
-    _shell("pipeline", "echo hi | cat; ls / >/dev/null; true & wait; exec true"),
+    _shell("pipeline", "echo hi | cat; ls / >/dev/null; true & wait; exec true", by_line=False),
     _shell(
         "files at the shell",
-        'cd "$1"; mkdir a; echo one > a/b; cp a/b c; ln -s c d; mv c e; cat d; chmod 600 e; ls -a > f; find . | sort;'
+        'cd "$1"; mkdir a; echo one > a/b; cp a/b c; ln -s c d; mv c e; cat d; chmod 600 e; ls -a > f; find .;'
         " rm -r a; test -e a || kill -TERM $$",
     ),
     *(

@@ -68,6 +68,14 @@ def new_mask(shown: Shown, place: int) -> str:
     return structures.signal_set(data) if data is not None else pointer(shown, place)
 
 
+def asked_version(shown: Shown, place: int) -> str:
+    """What capget(2) was asked: the kernel writes its own version over one that it does not know."""
+    data = shown.memory(place, ".before")
+    if data is None:
+        data = shown.memory(place)
+    return structures.capability_header(data) if data is not None else pointer(shown, place)
+
+
 def wait_status(shown: Shown, place: int) -> str:
     """What wait4(2) says of a child, where it found one."""
     data = shown.memory(place)

@@ -83,7 +83,7 @@ CALLS = {
     # identity, limits, confinement
     "sethostname": "in0:@1", "setdomainname": "in0:@1", "setgroups": "in1:@0*4", "getgroups": "result1*4",
     "getresuid": "out0:4 out1:4 out2:4", "getresgid": "out0:4 out1:4 out2:4",
-    "capset": "in0:8 in1:24", "capget": "in0:8 out1:24", "seccomp": "seccomp", "bpf": "in1:@2",
+    "capset": "in0:8 in1:24", "capget": "before0:8 out1:24", "seccomp": "seccomp", "bpf": "in1:@2",
     "keyctl": "keyctl", "add_key": "path0 path1 in2:@3", "request_key": "path0 path1 path2",
     "landlock_create_ruleset": "in0:@1", "landlock_add_rule": "in2:16",
     "init_module": "", "finit_module": "path1",
