@@ -16,6 +16,7 @@ _NUMBERS = {
         "write": 1,
         "openat": 257,
         "unshare": 272,
+        "userfaultfd": 323,
     },
     "aarch64": {
         "clone": 220,
@@ -26,6 +27,7 @@ _NUMBERS = {
         "write": 64,
         "openat": 56,
         "unshare": 97,
+        "userfaultfd": 282,
     },
 }[os.uname().machine]
 

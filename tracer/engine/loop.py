@@ -31,6 +31,8 @@ _QUIET_S = 0.02
 """No stop for this long is silence: blocked calls are then shown as such, and the file is brought up to date."""
 _SIGINFO_BYTES = 48
 """The rest of a siginfo_t is padding."""
+_SIGNALS = frozenset({signal.SIGIO, signal.SIGALRM, signal.SIGTERM, signal.SIGHUP, signal.SIGINT})
+"""Those that `notice` may be the handler of."""
 _IDLE, _SETTLING, _BUSY = range(3)
 
 
@@ -84,7 +86,10 @@ class Loop:
                 tid, status = waitpid(-1, wall)
             except ChildProcessError:
                 self._waiting = False
-                return
+                if not self.held:
+                    return
+                self._wait_for_command()
+                continue
             self._waiting = False
             if self._activity != _BUSY:
                 self._stir()
@@ -106,6 +111,13 @@ class Loop:
             self._waiting = False
             self._serve()
             self._waiting = True
+
+    def _wait_for_command(self) -> None:
+        """Everybody was killed during a hold: their deaths are recorded when it is released, like all else."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        if not self._pending:
+            self._pending.append(signal.sigwait(_SIGNALS))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
     def _serve(self) -> None:
         while self._pending:

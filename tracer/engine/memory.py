@@ -5,7 +5,8 @@ space. Every read is bounded, answers what could be read, and None where nothing
 
 pread(2) on an open /proc/TID/mem is the cheapest way from Python (980 ns for 256 bytes; process_vm_readv through
 ctypes 2040). The price is a descriptor per process that is tied to the memory it was opened on: it must be dropped
-when the process executes another program, or reads would show the program that is gone.
+when the process executes another program, or reads would show the program that is gone. And it does not wait for a
+page that userfaultfd(2) holds back, as process_vm_readv does: strace -f hangs there, having stopped whoever fills it.
 """
 
 import os
