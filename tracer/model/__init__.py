@@ -11,6 +11,7 @@ No IO and no terminal here; a session brings the lines, widgets and reports ask.
     processes.py      who made whom, execs, seats, pids, ends
     conversation.py   messages with both their ends, request and response, containerd's events
     phases.py         folding of runs of ordinary calls
+    statistics.py     calls, errors, bytes and times by seat and stage; purposes.py says what each call was for
     links.py          causes and effects: which calls carried a message, what a request led to
 """
 

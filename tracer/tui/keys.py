@@ -31,6 +31,7 @@ STORY = (
     Key("home", "first", "Home", "", "look at the first stage"),
     Key("end", "last", "End", "", "return to the present (in a recording: its end)"),
     Key("g", "stages", "g", "stages", "all stages of the story; Enter there goes to one"),
+    Key("i", "statistics", "i", "numbers", "the story in numbers: calls, errors, bytes, times, by layer and stage"),
 )
 PANES = (
     Key("tab", "next_pane", "Tab", "", "go to the next pane (Shift-Tab: the one before)"),

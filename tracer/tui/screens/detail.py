@@ -14,7 +14,7 @@ class DetailScreen(ModalScreen[None]):
     """A page to scroll; Escape, Enter or q closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,q,o", "dismiss", "close"),
+        Binding("escape,enter,q,o,i", "dismiss", "close"),
         Binding("up,k", "scroll(-1)", "up"),
         Binding("down,j", "scroll(1)", "down"),
         Binding("home", "edge(-1)", "top"),

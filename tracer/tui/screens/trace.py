@@ -59,6 +59,11 @@ class TraceScreen(TracePanes):
 
         self.app.push_screen(StagesScreen(self.view), self._go_to_stage)
 
+    def action_statistics(self) -> None:
+        from tracer.tui.screens.statistics import StatisticsScreen
+
+        self.app.push_screen(StatisticsScreen(self.view))
+
     def _go_to_stage(self, sequence: int | None) -> None:
         if sequence is not None:
             self.view.session.cursor.move_to(sequence)
