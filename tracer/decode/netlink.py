@@ -5,13 +5,13 @@ NLMSG_ERROR with 0 for success, so what a request amounts to (a link, an address
 
     | length | type | flags | sequence | port |  family header  | attribute: length, type, value | ...
 
-Left out: attributes beyond those that tell a learner what happens, and the expressions of nftables rules.
+Left out: attributes beyond those that tell a learner what happens.
 """
 
 import struct
 from collections.abc import Iterator
 
-from tracer.decode import errnos
+from tracer.decode import errnos, nftables
 from tracer.decode.call import Intent
 from tracer.decode.message import Decoded
 from tracer.events import Scalar, Side
@@ -39,24 +39,11 @@ _TYPES = {
     32: "RTM_NEWRULE",
     33: "RTM_DELRULE",
 }
-_NFTABLES = {
-    0: "NEWTABLE",
-    1: "GETTABLE",
-    2: "DELTABLE",
-    3: "NEWCHAIN",
-    4: "GETCHAIN",
-    5: "DELCHAIN",
-    6: "NEWRULE",
-    7: "GETRULE",
-    8: "DELRULE",
-    9: "NEWSET",
-    10: "GETSET",
-    11: "DELSET",
-    12: "NEWSETELEM",
-    13: "GETSETELEM",
-    14: "DELSETELEM",
-    15: "NEWGEN",
-    16: "GETGEN",
+_SUBSYSTEMS = {
+    1: "NFNL_SUBSYS_CTNETLINK",
+    2: "NFNL_SUBSYS_CTNETLINK_EXP",
+    6: "NFNL_SUBSYS_IPSET",
+    11: "NFNL_SUBSYS_NFT_COMPAT",
 }
 _NFNL_BATCH = {16: "NFNL_MSG_BATCH_BEGIN", 17: "NFNL_MSG_BATCH_END"}
 _LINK = {3: "name", 4: "mtu", 5: "link", 10: "master", 18: "info", 19: "netns_pid", 28: "netns_fd"}
@@ -64,6 +51,12 @@ _ADDRESS = {1: "address", 2: "local", 3: "label"}
 _ROUTE = {1: "destination", 4: "interface", 5: "gateway"}
 _TEXTS = ("name", "label", "kind")
 _ADDRESSES = ("address", "local", "destination", "gateway")
+_TITLED = (
+    *("family", "table", "chain", "set", "name", "local", "destination", "kind", "gateway", "master"),
+    *("netns_pid", "netns_fd", "rule"),
+)
+_BARE = ("family", "table", "chain", "set", "name", "local", "destination", "rule")
+"""Fields that a title names by their value alone."""
 _PENDING_KEPT = 256
 
 
@@ -117,18 +110,25 @@ def type_name(kind: int, payload: bytes) -> str:
     return _message(kind, payload)[0]
 
 
+def title(kind: int, payload: bytes) -> str:
+    """A message in a few words: `RTM_NEWLINK veth1 kind=veth`."""
+    return _title(*_message(kind, payload))
+
+
 def is_get(kind: int) -> bool:
     """Whether a request of this type asks, and does not make: its flags mean other things then."""
     if kind >> 8:
-        return _NFTABLES.get(kind & 0xFF, "").startswith("GET")
+        return nftables.message(kind, b"")[0].startswith("NFT_MSG_GET")
     return kind & 3 == 2
 
 
 def _message(kind: int, payload: bytes) -> tuple[str, dict[str, Scalar]]:
     """A message's type and the attributes that are told."""
     fields: dict[str, Scalar] = {}
-    if kind >> 8 == 10:
-        return f"NFT_MSG_{_NFTABLES.get(kind & 0xFF, kind & 0xFF)}", fields
+    if kind >> 8 == nftables.NFTABLES:
+        return nftables.message(kind, payload)
+    if kind >> 8 in _SUBSYSTEMS:
+        return f"{_SUBSYSTEMS[kind >> 8]}<<8|{kind & 0xFF}", fields
     if kind in _NFNL_BATCH and len(payload) <= 4:
         return _NFNL_BATCH[kind], fields
     name = _TYPES.get(kind, f"type {kind}")
@@ -172,11 +172,13 @@ def _address(value: bytes) -> str:
 
 
 def _title(name: str, fields: dict[str, Scalar]) -> str:
-    shown = [
-        f"{key}={fields[key]}" if key not in ("name", "local", "destination") else str(fields[key])
-        for key in ("name", "local", "destination", "kind", "gateway", "master", "netns_pid", "netns_fd")
-        if key in fields
-    ]
+    shown = [f"{key}={fields[key]}" if key not in _BARE else str(fields[key]) for key in _TITLED if key in fields]
+    if "prefix" in fields and "local" in fields:
+        shown = [f"{text}/{fields['prefix']}" if text == fields["local"] else text for text in shown]
+    if fields.get("index") and "name" not in fields:
+        shown.append(f"index={fields['index']}")
+    if "up" in fields:
+        shown.append("up" if fields["up"] else "down")
     return " ".join([name, *shown])
 
 
@@ -190,7 +192,10 @@ def _intent(name: str, flags: int, fields: dict[str, Scalar]) -> Intent | None:
         "RTM_DELLINK": "LinkDeleted",
         "RTM_NEWADDR": "AddressAdded",
         "RTM_NEWROUTE": "RouteAdded",
+        "NFT_MSG_NEWTABLE": "TableAdded",
+        "NFT_MSG_NEWCHAIN": "ChainAdded",
         "NFT_MSG_NEWRULE": "RuleAdded",
+        "NFT_MSG_DELRULE": "RuleDeleted",
         "RTM_NEWRULE": "RuleAdded",
     }
     return Intent(actions[name], fields) if name in actions else None

@@ -43,7 +43,7 @@ def _message(raw: bytes, limit: int) -> str:
         return f"[{head}, {{error={told}, msg={_head(payload[4:])}}}]"
     if kind == _DONE and len(payload) >= 4:
         return f"[{head}, {int.from_bytes(payload[:4], 'little', signed=True)}]"
-    return f"[{head}, {quote_hex(payload, None, limit)}]"
+    return f"[{head}, {quote_hex(payload, None, limit)} /* {netlink.title(kind, payload)} */]"
 
 
 def _head(raw: bytes) -> str:
