@@ -195,6 +195,8 @@ class FakeRegistry:
         self.pause_at = -1
         """How many bytes of a layer to send before waiting for `go_on`."""
         self.paused, self.go_on = threading.Event(), threading.Event()
+        self.hang_up_after = ""
+        """The end of the path after whose first answer the connection is closed."""
         self.asked: list[tuple[str, dict[str, str]]] = []
         registry = self
 
@@ -210,8 +212,13 @@ class FakeRegistry:
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, request: object, client_address: object) -> None:
+                pass  # a client that was killed has hung up
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self.host = f"127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
@@ -237,6 +244,9 @@ class FakeRegistry:
             self.go_on.wait()
             body = body[self.pause_at :]
         request.wfile.write(body)
+        if self.hang_up_after and request.path.endswith(self.hang_up_after):
+            self.hang_up_after = ""
+            request.close_connection = True
 
     def _find(self, path: str, headers: dict[str, str]) -> Answer:
         if path == "/v2/":

@@ -45,12 +45,18 @@ class ProgressStream:
         await self.send(status=status, progressDetail={"current": current, "total": total}, id=id)
 
     async def fail(self, message: str) -> None:
-        """Say what went wrong, as the last line."""
-        await self.send(errorDetail={"message": message}, error=message)
+        """Say what went wrong, as the last line; a client that has left is what went wrong, and hears nothing."""
+        try:
+            await self.send(errorDetail={"message": message}, error=message)
+        except ConnectionError:
+            pass
 
     async def finish(self) -> web.StreamResponse:
         """End the body."""
         if self.reply is None:
             self.reply = await stream_reply(self._call, "application/json")
-        await self.reply.write_eof()
+        try:
+            await self.reply.write_eof()
+        except ConnectionError:
+            pass
         return self.reply
