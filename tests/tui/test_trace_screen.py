@@ -1,11 +1,9 @@
-"""The trace screen as its user meets it: opened, stepped, searched, folded, resized."""
+"""The trace screen as its user meets it: opened, stepped, searched, folded."""
 
-import re
 from pathlib import Path
 
 import pytest
 from rich.text import Text
-from textual.widgets import Static
 
 from tests.tui.conftest import Opener, press
 from tests.tui.screen_text import chosen, drawn, focused, rows
@@ -13,10 +11,6 @@ from tests.tui.story import CLIENT, DAEMON, INIT, SHIM, docker_run
 from tracer.lessons import FIRST, load_lesson
 from tracer.model import Link
 from tracer.stages.layers import Layer
-from tracer.tui.screens.detail import DetailScreen
-from tracer.tui.screens.help import HelpScreen
-from tracer.tui.screens.stages import StagesScreen
-from tracer.tui.screens.statistics import StatisticsScreen
 
 
 async def test_screen_opens_at_the_first_stage(opened: Opener) -> None:
@@ -141,17 +135,6 @@ async def test_choosing_a_call_says_why_it_happened(opened: Opener) -> None:
         assert screen.explanation.because() == "POST /containers/c0ffee000000/start ▸ Tasks/Create ▸ Task/Create"
 
 
-async def test_call_that_is_too_long_keeps_its_result_and_what_it_amounts_to(opened: Opener) -> None:
-    """The arguments are cut; sockets go by their names, and a message that was carried has its title there."""
-    async with opened(path=Path(load_lesson(FIRST).recording), size=(80, 24)) as (pilot, screen):
-        while screen.stage_bar.current()["id"] != "daemon-asks-task":
-            await press(pilot, "space")
-        text = next(line for line in drawn(screen) if "❯●" in line)
-
-        assert "sendto(6<unix:containerd.sock>, " in text
-        assert re.search(r"…\) = \d+  ⇒ Tasks/Create +┃$", text)
-
-
 async def test_code_in_a_sentence_is_told_apart_without_backticks(opened: Opener) -> None:
     """The lesson's text is Markdown; the screen shows no marks."""
     async with opened(path=Path(load_lesson(FIRST).recording)) as (_, screen):
@@ -164,14 +147,6 @@ async def test_code_in_a_sentence_is_told_apart_without_backticks(opened: Opener
         assert [shown.plain[span.start : span.end] for span in shown.spans if span.style == screen.view.ink.code] == [
             "docker run"
         ]
-
-
-async def test_why_is_in_sight_on_a_small_terminal(opened: Opener) -> None:
-    """At 80x24 three lines say what the stage is about, and there is a fourth."""
-    async with opened(path=Path(load_lesson(FIRST).recording), size=(80, 24)) as (pilot, screen):
-        await press(pilot, *["space"] * 18)
-
-        assert any(line.startswith(" why: POST /containers/") for line in drawn(screen))
 
 
 async def test_folded_run_opens_and_closes(opened: Opener) -> None:
@@ -232,99 +207,6 @@ async def test_search_without_a_match_says_so(opened: Opener) -> None:
         assert "no match" in screen.key_bar.said
 
 
-async def test_enter_opens_a_message_with_its_json(opened: Opener) -> None:
-    """The whole body, indented, with both ends and their calls."""
-    async with opened() as (pilot, screen):
-        await press(pilot, "end", "1", "less_than_sign", "enter")
-        page = pilot.app.screen
-        assert isinstance(page, DetailScreen)
-        text = "\n".join(drawn(page))
-        await press(pilot, "escape")
-
-        assert '"Memory": 67108864' in text
-        assert "sent by" in text
-        assert "write(" in text
-        assert pilot.app.screen is screen
-
-
-@pytest.mark.parametrize(("pane", "words"), [("2", "/tasks/exit"), ("3", "made by"), ("4", "arguments")])
-async def test_enter_opens_a_row_of_any_pane(opened: Opener, pane: str, words: str) -> None:
-    """Events, processes and calls have a page each."""
-    async with opened() as (pilot, _):
-        await press(pilot, "end", pane, "greater_than_sign", "enter")
-
-        assert isinstance(pilot.app.screen, DetailScreen)
-        assert words in "\n".join(drawn(pilot.app.screen))
-
-
-async def test_stage_list_shows_what_was_not_observed_and_goes_to_a_stage(opened: Opener) -> None:
-    """All stages, one marked as not observed; Enter goes to the chosen one."""
-    async with opened() as (pilot, screen):
-        await press(pilot, "g")
-        page = pilot.app.screen
-        assert isinstance(page, StagesScreen)
-        text = "\n".join(drawn(page))
-        await press(pilot, "down", "down", "enter")
-
-        assert "not observed" in text
-        assert "▶ here" in text
-        assert pilot.app.screen is screen
-        assert screen.stage_bar.place() == (3, 15)
-
-
-async def test_numbers_of_the_story_up_to_the_cursor(opened: Opener) -> None:
-    """i: by layer, by errno, by purpose and by stage, marked as traced time; what comes later is not counted."""
-    async with opened() as (pilot, screen):
-        await press(pilot, "space", "i")
-        page = pilot.app.screen
-        assert isinstance(page, StatisticsScreen)
-        await pilot.app.workers.wait_for_complete()
-        await pilot.pause()
-        text = "\n".join(drawn(page))
-        calls = screen.view.model.calls_of(None, screen.view.cursor)[1]
-        await press(pilot, "i")
-
-        assert f"up to stage 2: {calls:,} calls" in text
-        assert page.statistics.total.calls == calls < len(screen.view.model.calls)
-        assert "Times are traced time" in text
-        assert re.search(r"client +\d+ +1 ", text)  # ld.so looked for a file that is not there
-        assert re.search(r"client +ENOENT 1", text)
-        assert re.search(r"dynamic linking +\d+ +\d+\.\d %", text)
-        assert pilot.app.screen is screen
-
-
-@pytest.mark.parametrize("size", [(60, 15), (80, 24), (110, 34)])
-async def test_numbers_fit_every_terminal(opened: Opener, size: tuple[int, int]) -> None:
-    """No number and no heading is cut off at any size; only titles of stages are."""
-    async with opened(size=size) as (pilot, _):
-        await press(pilot, "end", "i")
-        await pilot.app.workers.wait_for_complete()
-        await pilot.pause()
-        page = pilot.app.screen.query_one("#page-text", Static)
-        lines = [page.render_line(y).text for y in range(page.size.height)]
-
-        assert any("By stage" in line for line in lines)
-        assert [line for line in lines if "…" in line and not re.match(r" +\d+  \w|.*1 µs … 1 s", line)] == []
-
-
-async def test_help_names_every_key(opened: Opener) -> None:
-    """The help page is made of the table of keys."""
-    async with opened() as (pilot, _):
-        await press(pilot, "question_mark")
-
-        assert isinstance(pilot.app.screen, HelpScreen)
-        text = "\n".join(drawn(pilot.app.screen))
-        assert "run on to the next stage" in text
-
-
-async def test_source_of_a_stage_that_is_not_there_is_said(opened: Opener) -> None:
-    """An anchor to a file that does not exist is a sentence, not a failure."""
-    async with opened() as (pilot, screen):
-        await press(pilot, "o")
-
-        assert "runtime/client/cli.py" in screen.key_bar.said
-
-
 async def test_terminal_shows_the_output_up_to_the_cursor(opened: Opener) -> None:
     """In replay the terminal is drawn from what the client wrote, forward and back."""
     async with opened() as (pilot, screen):
@@ -337,30 +219,6 @@ async def test_terminal_shows_the_output_up_to_the_cursor(opened: Opener) -> Non
         assert early.strip() == "/ #"
 
 
-async def test_terminal_shows_its_output_at_any_size(opened: Opener) -> None:
-    """A pane that was hidden, or becomes smaller, loses nothing that fits."""
-    async with opened(size=(80, 24)) as (pilot, screen):
-        await press(pilot, "end", "6")
-        small = "\n".join(screen.terminal.screen_shown.display).split()
-        await pilot.resize_terminal(160, 45)
-        await pilot.pause()
-        large = "\n".join(screen.terminal.screen_shown.display).split()
-
-        assert small == large == ["/", "#", "hostname", "c0ffee000000", "/", "#"]
-
-
-async def test_zoom_gives_one_pane_the_screen(opened: Opener) -> None:
-    """z hides the others, z brings them back."""
-    async with opened() as (pilot, screen):
-        await press(pilot, "3", "z")
-        zoomed = (screen.processes.size.width, screen.calls.display and screen.calls.size.width)
-        await press(pilot, "z")
-
-        assert zoomed[0] > 150
-        assert screen.processes.size.width < 80
-        assert screen.calls.size.width > 80
-
-
 async def test_tab_goes_round_the_panes(opened: Opener) -> None:
     """Five panes, and back to the first."""
     async with opened() as (pilot, screen):
@@ -370,51 +228,6 @@ async def test_tab_goes_round_the_panes(opened: Opener) -> None:
             seen.append(focused(screen))
 
         assert seen == ["terminal", "conversation", "events", "processes", "calls"]
-
-
-@pytest.mark.parametrize("size", [(80, 24), (100, 30), (60, 15)])
-async def test_small_terminal_shows_one_pane_and_keeps_the_story_in_sight(
-    opened: Opener, size: tuple[int, int]
-) -> None:
-    """The strip, the stage and one pane; a number brings another to the front."""
-    async with opened(size=size) as (pilot, screen):
-        await press(pilot, "1")
-        text = "\n".join(drawn(screen))
-
-        assert "▶client◀" in text
-        assert "Stage 1 of 15" in text
-        assert "[1 conversation]" in text
-        assert screen.conversation.size.height >= 2
-        assert screen.conversation.size.width > size[0] - 6
-
-
-async def test_too_small_terminal_shows_the_stage_and_a_sentence_and_recovers(opened: Opener) -> None:
-    """At 40x10: where we are, both sizes in a sentence, and nothing else; after a resize everything is back."""
-    async with opened(size=(40, 10)) as (pilot, screen):
-        await press(pilot, "space")
-        small = drawn(screen)
-        await pilot.resize_terminal(160, 45)
-        await pilot.pause()
-        large = "\n".join(drawn(screen))
-
-        assert "REPLAY" in small[0]
-        assert small[1].startswith(" Stage 2 of 15  client: The client")
-        assert small[2].startswith(" next   daemon:")
-        assert "This terminal is 40x10: the panes need at least 60x15. Make it larger" in " ".join(
-            " ".join(small[3:9]).split()
-        )
-        assert small[9].startswith(" Space next stage")
-        assert not screen.show_vertical_scrollbar
-        assert "Stage 2 of 15" in large
-        assert "4 system calls" in large
-
-
-async def test_tiny_terminal_shows_the_sentence_alone(opened: Opener) -> None:
-    """At 30x6 there is room for nothing else."""
-    async with opened(size=(30, 6)) as (_, screen):
-        text = " ".join(" ".join(drawn(screen)).split())
-
-        assert text == "This terminal is 30x6: the panes need at least 60x15. Make it larger; q quits."
 
 
 async def test_truncated_recording_opens_and_says_so(opened: Opener, tmp_path: Path) -> None:
