@@ -23,7 +23,7 @@ FIRST = "010_docker_run"
 _TEXT_KEYS = ("title", "summary", "command")
 _KEYS = frozenset((*_TEXT_KEYS, "needs", "stages"))
 _HEADING = re.compile(r"^## ([a-z0-9]+(?:-[a-z0-9]+)*)\s*$", re.MULTILINE)
-_RECORDINGS = ("recording.jsonl", "recording.jsonl.gz")
+_RECORDINGS = ("recording.jsonl", "recording.jsonl.xz", "recording.jsonl.gz")
 
 
 class LessonError(Exception):

@@ -155,8 +155,8 @@ _WORDS: dict[str, Show] = {
 
 
 def words(name: str, machine: str) -> list[str]:
-    """The words of a call's arguments on a machine; none for a call that is not listed."""
-    return (SHAPES.get(name, "") + (" " + _CLONE_BY_PLACE[machine] if name == "clone" else "")).split()
+    """The words of a call's arguments on a machine; none for a call that is not listed, or whose order is not known."""
+    return (SHAPES.get(name, "") + (" " + _CLONE_BY_PLACE.get(machine, "") if name == "clone" else "")).split()
 
 
 def shower(word: str, kind: str, name: str) -> Show:

@@ -1,8 +1,8 @@
 """A recording file, read by sequence number: an index of line starts, and lines decoded when they are looked at.
 
-The file is JSON lines (`codec`), plain or gzip, and may still be growing: whatever the engine has finished writing
-is readable, half a line at the end is not there yet. One million events cost 8 MB of index here and no object each;
-the few hundred rows on a screen are decoded from the file and kept in a small cache.
+The file is JSON lines (`codec`), plain or compressed (`packed`), and may still be growing: whatever the engine has
+finished writing is readable, half a line at the end is not there yet. One million events cost 8 MB of index here and
+no object each; the few hundred rows on a screen are decoded from the file and kept in a small cache.
 
 While indexing, the lines that steer a session (stages, stops, releases, the end) are noted by their first bytes, so
 that a cursor can move by stage without decoding anything.
@@ -14,15 +14,14 @@ import os
 import re
 import stat
 import tempfile
-import zlib
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import BinaryIO
 
 from tracer.codec import RecordingError, decode_event, decode_header
 from tracer.events import Event, RecordingHeader
+from tracer.session.packed import UnpackError, unpacker_of
 
 CHUNK_BYTES = 4 << 20
 """How much is indexed between two chances for the screen to be drawn (about 15 ms)."""
@@ -142,16 +141,17 @@ class Recording:
             os.close(fd)
             kind = "a directory" if os.path.isdir(path) else "no regular file"
             raise RecordingError(f"{path}: this is {kind}, not a recording; `glassbottom record -o FILE` makes one")
-        if os.pread(fd, 2, 0) != b"\x1f\x8b":
+        unpack = unpacker_of(os.pread(fd, 6, 0))
+        if unpack is None:
             return fd
         with os.fdopen(fd, "rb") as packed, tempfile.TemporaryFile(prefix="glassbottom-") as plain:
-            # Into a file without a name: seeking in gzip would mean unpacking from the start each time.
+            # Into a file without a name: seeking in compressed data would mean unpacking from the start each time.
             try:
-                for block in _unpacked(packed):
+                for block in unpack(packed):
                     plain.write(block)
-            except (EOFError, zlib.error) as error:
+            except UnpackError as error:
                 self.damage = (
-                    f"the compressed recording is damaged after {plain.tell():,} bytes ({str(error).lower()}); "
+                    f"the compressed recording is damaged after {plain.tell():,} bytes ({error}); "
                     "what comes before is shown"
                 )
             plain.flush()
@@ -174,23 +174,3 @@ class Recording:
         if half_line:
             return f"the recording is truncated: line {line} is cut short; the {len(self):,} events before it are shown"
         return f"the recording is truncated: it stops after line {line - 1} without its last event"
-
-
-def _unpacked(packed: BinaryIO) -> Iterator[bytes]:
-    """What a gzip file holds, as far as it goes: GzipFile would keep the last part of a truncated one to itself.
-
-    Raises EOFError where it is cut short, zlib.error at a damaged byte, after all that came before.
-    """
-    unpacker = zlib.decompressobj(wbits=31)
-    while chunk := packed.read(1 << 18):
-        before = unpacker.copy()
-        try:
-            yield unpacker.decompress(chunk)
-        except zlib.error:
-            for at in range(len(chunk)):  # zlib gives nothing of a piece that is wrong at its end
-                yield before.decompress(chunk[at : at + 1])
-        while unpacker.eof and unpacker.unused_data:  # several members, one after another (RFC 1952 section 2.2)
-            rest, unpacker = unpacker.unused_data, zlib.decompressobj(wbits=31)
-            yield unpacker.decompress(rest)
-    if not unpacker.eof:
-        raise EOFError("it ends in the middle")

@@ -19,7 +19,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="glassbottom replay", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("file", help="a recording (.jsonl or .jsonl.gz), or a lesson's name")
+    parser.add_argument("file", help="a recording (.jsonl, .jsonl.gz or .jsonl.xz), or a lesson's name")
     options = parser.parse_args(argv)
     path = recording_path(options.file)
     if not (os.isatty(0) and os.isatty(1)):

@@ -21,7 +21,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="glassbottom report", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("file", help="a recording (.jsonl or .jsonl.gz), or a lesson's name")
+    parser.add_argument("file", help="a recording (.jsonl, .jsonl.gz or .jsonl.xz), or a lesson's name")
     parser.add_argument(
         "--format",
         choices=["text", "json"],

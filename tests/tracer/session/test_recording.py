@@ -1,6 +1,8 @@
 """Recordings read by sequence number: growing, packed, truncated, corrupt."""
 
 import gzip
+import lzma
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,10 +45,11 @@ def test_recording_indexes_the_same_in_any_chunks(path: Path) -> None:
     assert [bits.line(n).rstrip() for n in range(len(bits))] == whole.lines(0, len(whole))
 
 
-def test_recording_packed_reads_like_a_plain_one(path: Path) -> None:
-    """A .jsonl.gz is opened by its content, whatever its name."""
-    packed = path.with_suffix(".gz")
-    packed.write_bytes(gzip.compress(path.read_bytes()))
+@pytest.mark.parametrize("compress", [gzip.compress, lzma.compress])
+def test_recording_packed_reads_like_a_plain_one(path: Path, compress: Callable[[bytes], bytes]) -> None:
+    """A .jsonl.gz or .jsonl.xz is opened by its content, whatever its name."""
+    packed = path.with_suffix(".packed")
+    packed.write_bytes(compress(path.read_bytes()))
     recording = Recording(str(packed))
 
     recording.read_all()
@@ -55,16 +58,31 @@ def test_recording_packed_reads_like_a_plain_one(path: Path) -> None:
     assert recording.line(5) == path.read_bytes().splitlines(keepends=True)[6]
 
 
-def test_recording_packed_and_cut_short_shows_what_is_there(path: Path) -> None:
-    """Half a gzip file opens with the events that came out of it."""
-    packed = path.with_suffix(".gz")
-    packed.write_bytes(gzip.compress(path.read_bytes())[:-40])
+@pytest.mark.parametrize("compress", [gzip.compress, lzma.compress])
+def test_recording_packed_in_parts_is_one(path: Path, compress: Callable[[bytes], bytes]) -> None:
+    """Compressed files may be joined by cat(1)."""
+    packed, plain = path.with_suffix(".packed"), path.read_bytes()
+    packed.write_bytes(compress(plain[:5000]) + compress(plain[5000:]))
+    recording = Recording(str(packed))
+
+    recording.read_all()
+
+    assert recording.complete
+    assert recording.size_bytes == len(plain)
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, lzma.compress])
+def test_recording_packed_and_cut_short_shows_what_is_there(path: Path, compress: Callable[[bytes], bytes]) -> None:
+    """A file that is cut short opens with the events that came out of it."""
+    packed, plain = path.with_suffix(".packed"), path.read_bytes()
+    packed.write_bytes(compress(plain[: len(plain) // 2]) + compress(plain[len(plain) // 2 :])[:-40])
     recording = Recording(str(packed))
 
     recording.read_all()
 
     assert len(recording) > 0
     assert "damaged" in recording.damage
+    assert "it ends in the middle" in recording.damage
 
 
 def test_recording_grows_by_whole_lines(tmp_path: Path) -> None:
