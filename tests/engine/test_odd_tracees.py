@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.conftest import Recording
-from tracer.engine.bulk import KEPT_BYTES
+from tracer.engine.capture import STREAM_LIMIT
 from tracer.events import NoteMade, ProcessExecuted, ProcessExited, SignalDelivered
 
 Record = Callable[..., Recording]
@@ -156,10 +156,10 @@ def test_tasks_killed_in_their_calls_are_survived(record_tracee: Record) -> None
 
 
 def test_a_flood_is_captured_within_bounds(record_tracee: Record) -> None:
-    """The beginning of each transfer, which is no text; the result says that it was more."""
+    """The beginning of each transfer, and the result says that it was more."""
     recording = record_tracee("flood.py")
 
-    block = bytes(range(256)) * (KEPT_BYTES // 256)
+    block = bytes(range(256)) * (STREAM_LIMIT // 256)
     sent = [event for event in recording.calls("sendto") if event.arguments[2] == 600 * 1024]
     assert len(sent) == 5
     assert all(event.result == 600 * 1024 and event.data["1"] == block for event in sent)

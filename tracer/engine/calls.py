@@ -10,14 +10,12 @@ may hold at is the exception.
 """
 
 import struct
-from dataclasses import replace
 from time import monotonic_ns
 from typing import Protocol
 
 from tracer import codec
 from tracer.engine import bindings
 from tracer.engine.bindings import PTRACE_SYSCALL, ptrace
-from tracer.engine.bulk import BULK_BYTES, without_bulk
 from tracer.engine.census import Census
 from tracer.engine.chronicle import Chronicle
 from tracer.engine.fdtable import NOTHING, FdTable
@@ -182,8 +180,7 @@ class Calls:
         if data:
             stream = (task.process.pid, number, task.file.name) if plan.streams else None
             data = self._redactor.mask_all(data, stream, result)
-        kept = without_bulk(data) if plan.streams and result > BULK_BYTES else data
-        line = codec.encode_syscall_exited(now, tid, number, arguments, result, task.entered_ns, kept, files)
+        line = codec.encode_syscall_exited(now, tid, number, arguments, result, task.entered_ns, data, files)
         sequence = self._recorder.append(line)
         self.last_tid = tid
         if followed:
@@ -215,8 +212,7 @@ class Calls:
             stream = (task.process.pid, task.number, task.file.name) if plan.streams else None
             data = self._redactor.mask_all(data, stream)
         event = SyscallEntered(task.entered_ns, task.tid, task.number, task.arguments, data, task.files)
-        kept = without_bulk(data) if plan.streams else data
-        task.entry = self._recorder.write(event if kept is data else replace(event, data=kept))
+        task.entry = self._recorder.write(event)
         if task.number in self._entry_numbers:
             self._chronicle.follow(task.entry, event)
         self.gate.after_event(task.tid)
