@@ -9,7 +9,7 @@ found again by name after its owner was killed. The plan is written to ``stack.j
     BASE/ID/containerd.sock  containerd's (and .ttrpc for its shims)
     BASE/ID/cr, cs           containerd's root and state
     BASE/ID/data, exec       the daemon's
-    BASE/ID/bin              a launcher of the runtime, where it needs one (hybrid_cgroups)
+    BASE/ID/bin              what is called by a name that is not its own: see `_fill_bin`
     BASE/ID/tmp              everybody's temporary files
 
 Paths are short because a unix socket's has 107 bytes at most (unix(7)). Who starts the programs is not decided here:
@@ -97,23 +97,35 @@ class StackPlan:
             *("--pidfile", f"{self.root}/docker.pid", "--cgroup-parent", self.cgroup_parent),
             *("--shutdown-timeout", "1"),  # what does not end when asked is killed by cleanup anyway
         )
-        runtimes: tuple[str, ...] = ()
-        if self.runtime:
-            name = os.path.basename(self.runtime)
-            if self.daemon and name == "runc":
-                name = "runc-in-seat"  # dockerd keeps "runc" for the one in PATH, and refuses to be told another
-            runtimes = ("--add-runtime", f"{name}={self.launcher or self.runtime}", "--default-runtime", name)
         if self.daemon:
             # Left to itself, dockerd makes docker0 and firewall rules in the host's network, and leaves them there.
-            isolated = ("--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false")
-            return (self.daemon, *common, *isolated, *runtimes)
+            # In a network of its own they end with it; nobody outside is reached from there, so no rules are needed.
+            alone = (shutil.which("unshare") or "unshare", "--net", "--", self.daemon)
+            return (*alone, *common, "--iptables=false", "--ip6tables=false", *self._runtime_flags("glassbottom"))
         shim = ("--shim", self.shim) if self.shim else ()
-        return (*_module("runtime.daemon"), *common, "--bridge", self.bridge, *shim, *runtimes)
+        return (*_module("runtime.daemon"), *common, "--bridge", self.bridge, *shim, *self._runtime_flags(""))
+
+    def _runtime_flags(self, ours: str) -> tuple[str, ...]:
+        """Which OCI runtime there is beside those that the daemon knows by itself, and that it is the one to use."""
+        if self.runtime:
+            name, path = os.path.basename(self.runtime), self.launcher or self.runtime
+            if self.daemon and name == "runc":
+                name = "runc-in-seat"  # dockerd keeps "runc" for the one in PATH, and refuses to be told another
+        elif ours:
+            name, path = ours, _installed("glassbottom-oci")
+        else:
+            return ()
+        return ("--add-runtime", f"{name}={path}", "--default-runtime", name)
 
     def client_argv(self, docker_words: Sequence[str]) -> tuple[str, ...]:
         """``run -it hostbox sh`` as a command line of the client in its seat."""
         program = (self.client,) if self.client else _module("runtime.client")
         return (*program, "-H", self.docker_host, *docker_words)
+
+    @property
+    def renames_shim(self) -> bool:
+        """Whether our shim goes by the name of runc's: dockerd 20.10 asks for no other, and takes no flag for it."""
+        return bool(self.daemon and not self.shim)
 
     @property
     def environment(self) -> tuple[str, ...]:
@@ -124,6 +136,8 @@ class StackPlan:
         """
         here = os.path.dirname(sys.executable)
         path = f"{here}:{os.environ.get('PATH') or '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'}"
+        if self.renames_shim:
+            path = f"{self.root}/bin:{path}"
         temporary = f"{self.root}/tmp"
         changed = {"PATH": path, "TMPDIR": temporary, "XDG_RUNTIME_DIR": temporary}
         kept = {name: value for name, value in os.environ.items() if name not in {"DOCKER_HOST", "DOCKER_CONTEXT"}}
@@ -245,12 +259,19 @@ def register(plan: StackPlan) -> None:
         if plan.root != plan.registry:
             os.makedirs(plan.root, mode=0o711, exist_ok=True)
         os.mkdir(f"{plan.root}/tmp", 0o1777)
-        if plan.launcher:
-            os.mkdir(os.path.dirname(plan.launcher), 0o711)
-            hybrid_cgroups.write_launcher(plan.launcher, plan.runtime)
+        _fill_bin(plan)
     except OSError as error:
         shutil.rmtree(plan.registry)
         raise StackError(f"cannot use {plan.root} as a stack's root: {error.strerror}") from error
+
+
+def _fill_bin(plan: StackPlan) -> None:
+    """Make the folder that comes first in the stack's PATH, with what is called by a name that is not its own."""
+    os.mkdir(f"{plan.root}/bin", 0o711)
+    if plan.launcher:
+        hybrid_cgroups.write_launcher(plan.launcher, plan.runtime)
+    if plan.renames_shim:
+        os.symlink(_installed("containerd-shim-glassbottom-v1"), f"{plan.root}/bin/containerd-shim-runc-v2")
 
 
 def adopt(plan: StackPlan, pid: int) -> StackPlan:
@@ -292,6 +313,11 @@ def _write(plan: StackPlan, folder: str) -> None:
     with open(draft, "w", encoding="utf-8") as file:
         json.dump(asdict(plan), file, indent=2)
     os.rename(draft, f"{folder}/{STACK_FILE}")
+
+
+def _installed(program: str) -> str:
+    """A program of this installation."""
+    return os.path.join(os.path.dirname(sys.executable), program)
 
 
 def _module(name: str) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ import pytest
 pytestmark = [pytest.mark.root, pytest.mark.swap]
 
 BINARIES = ("docker", "dockerd", "containerd", "runc", "busybox")
+DOCKERD = "--daemon dockerd --containerd containerd --shim runc --runtime runc".split()
 OURS = [sys.executable, "-m", "runtime.client"]
 
 
@@ -57,7 +58,7 @@ def docker_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
     log = (tmp_path_factory.mktemp("dockerd") / "log").open("w")
-    command = [sys.executable, "-m", "tracer", "stack", "up", "--daemon", "dockerd", "--containerd", "containerd"]
+    command = [sys.executable, "-m", "tracer", "stack", "up", *DOCKERD]
     stack = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     assert stack.stdout
     try:

@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow]
 
 BINARIES = ("docker", "dockerd", "containerd", "runc", "busybox", "ps")
 SEATS = {
-    "dockerd": ["--daemon", "dockerd", "--containerd", "containerd"],
+    "dockerd": "--daemon dockerd --containerd containerd --shim runc --runtime runc".split(),
     "ours": [],
     "ours on containerd and runc": ["--containerd", "containerd", "--shim", "runc", "--runtime", "runc"],
 }

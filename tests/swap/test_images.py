@@ -75,7 +75,8 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
 
 @contextlib.contextmanager
 def _up(name: str, folder: Path) -> Iterator[Engine]:
-    seats = ["--daemon", "dockerd", "--containerd", "containerd"] if name == "dockerd" else []
+    dockerd = "--daemon dockerd --containerd containerd --shim runc --runtime runc".split()
+    seats = dockerd if name == "dockerd" else []
     with (folder / "log").open("w") as log:
         command = [sys.executable, "-m", "tracer", "stack", "up", *seats]
         stack = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)

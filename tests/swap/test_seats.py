@@ -40,9 +40,7 @@ NOT_IN = {
     # dockerd has images of its own, and puts their layers together by itself (moby: daemon/graphdriver).
     "--daemon dockerd": {"daemon-finds-image", "daemon-prepares-snapshot", "shim-mounts-rootfs"}
     # It subscribes to the topics under /tasks/ alone, and containerd does not send what nobody wants.
-    | {"event-container-created"}
-    # Its bridge is in the host's network, and so is not used (tracer/stack.py).
-    | {"network-connected", "network-addressed"},
+    | {"event-container-created"},
 }
 
 

@@ -1,6 +1,6 @@
 """Our shim under real dockerd and containerd, driven by the real docker CLI; runc's shim is the reference.
 
-dockerd 20.10 takes no shim but containerd-shim-runc-v2, so ours sits first in PATH under that name.
+dockerd 20.10 takes no shim but containerd-shim-runc-v2, so ours goes by that name there (tracer/stack.py).
 """
 
 import os
@@ -52,14 +52,11 @@ def _docker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if missing or not SHIM.exists():
         pytest.skip(f"not installed: {', '.join(missing) or SHIM.name}")
     folder = tmp_path_factory.mktemp(f"dockerd-{request.param}")
-    path = os.environ["PATH"]
-    if request.param == "ours":
-        (folder / "containerd-shim-runc-v2").symlink_to(SHIM)
-        path = f"{folder}:{path}"
+    seats = ["--daemon", "dockerd", "--containerd", "containerd", "--runtime", "runc"]
+    seats += ["--shim", "runc"] if request.param == "real" else []
     log = (folder / "log").open("w")
     stack = subprocess.Popen(
-        [sys.executable, "-m", "tracer", "stack", "up", "--daemon", "dockerd", "--containerd", "containerd"],
-        env={**os.environ, "PATH": path},
+        [sys.executable, "-m", "tracer", "stack", "up", *seats],
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,

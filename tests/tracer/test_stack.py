@@ -70,11 +70,25 @@ def test_plan_command_lines_are_those_of_the_real_programs(runtime_dir: Path) ->
     assert plan.containerd_argv[:3] == (sys.executable, "-m", "runtime.containerd")
     assert plan.daemon_argv[:3] == (sys.executable, "-m", "runtime.daemon")
     assert plan.client_argv(["run", "hostbox"])[-4:] == ("-H", plan.docker_host, "run", "hostbox")
-    assert real.daemon_argv[:2] == (sys.executable, "-H")
+    assert real.daemon_argv[1:5] == ("--net", "--", sys.executable, "-H")
     assert real.daemon_argv[-4:] == ("--add-runtime", f"{name}={sys.executable}", "--default-runtime", name)
     assert "--iptables=false" in real.daemon_argv
     assert real.seats["daemon"] == name
     assert plan.seats["daemon"] == "python -m runtime.daemon"
+
+
+def test_plan_of_a_dockerd_puts_our_shim_and_runtime_where_it_finds_them(runtime_dir: Path) -> None:
+    """Or the real ones would be used, and the seats would not be as they are told."""
+    here = os.path.dirname(sys.executable)
+
+    plan = plan_stack(daemon=sys.executable)
+    with_theirs = plan_stack(daemon=sys.executable, shim="runc", runtime=shutil.which("sh") or "")
+    path = next(entry for entry in plan.environment if entry.startswith("PATH=")).removeprefix("PATH=").split(":")[0]
+
+    assert os.readlink(f"{path}/containerd-shim-runc-v2") == f"{here}/containerd-shim-glassbottom-v1"
+    assert f"glassbottom={here}/glassbottom-oci" in plan.daemon_argv
+    assert os.listdir(f"{with_theirs.root}/bin") == []
+    assert f"sh={shutil.which('sh')}" in with_theirs.daemon_argv
 
 
 def test_plan_environment_finds_our_programs_and_keeps_temporary_files_in_the_root(
