@@ -13,6 +13,8 @@ from tracer.decode.text import format_call
 from tracer.events import ActionSeen, Event, MessageSeen, SyscallEntered, SyscallExited
 from tracer.model import NOBODY, Process, TraceModel
 from tracer.model.conversation import CONTAINERD_EVENT
+from tracer.model.statistics import Statistics
+from tracer.report.numbers import numbers_json
 from tracer.report.process_tree import short_command
 from tracer.report.tally import tally
 from tracer.session.recording import Recording
@@ -28,7 +30,8 @@ _dumps = json.JSONEncoder(ensure_ascii=False).encode
 def json_report(recording: Recording) -> Iterator[str]:
     """The object, in pieces. What cannot be read is told in the recording's `damage`, and here under the same key."""
     model = TraceModel(recording.header)
-    _read(recording, model)
+    statistics = Statistics(model)
+    _read(recording, model, statistics)
     yield "{\n"
     yield _member("command", list(recording.header.typed or recording.header.command))
     yield _member("client", list(recording.header.command))
@@ -41,6 +44,9 @@ def json_report(recording: Recording) -> Iterator[str]:
     yield from _list("actions", _rows(recording, model, b'["action",', _action))
     yield from _list("calls", _rows(recording, model, (b'["exit",', b'["enter",'), _call))
     yield _member("summary", _summary(model))
+    for _ in statistics.sort_out():
+        pass
+    yield _member("statistics", numbers_json(statistics))
     yield f'"damage": {_dumps(recording.damage)}\n}}'
 
 
@@ -58,12 +64,13 @@ def _list(key: str, rows: Iterator[Row]) -> Iterator[str]:
     yield "\n],\n"
 
 
-def _read(recording: Recording, model: TraceModel) -> None:
+def _read(recording: Recording, model: TraceModel, statistics: Statistics) -> None:
     """Take everything in that can be."""
     recording.read_all()
     try:
         for line in _lines(recording, len(recording)):
             model.apply_line(line)
+            statistics.take(line)
     except RecordingError as error:
         recording.damage = str(error)
 

@@ -22,6 +22,8 @@ from tracer.events import (
 )
 from tracer.model import TraceModel
 from tracer.model.conversation import CONTAINERD_EVENT, STDIO
+from tracer.model.statistics import Statistics
+from tracer.report.numbers import numbers_text
 from tracer.report.process_tree import describe_end, tree_text
 from tracer.report.tally import tally
 from tracer.session.recording import Recording
@@ -35,12 +37,13 @@ def text_report(recording: Recording) -> Iterator[str]:
     header = recording.header
     yield model.command_line
     yield f"Recorded {header.created} on Linux {header.kernel}, {header.architecture}."
-    yield "Times under a tracer are distorted, and are left out."
-    yield from _story(recording, model)
-    yield from _ending(recording, model)
+    yield "Times under a tracer are distorted: only the numbers at the end have any."
+    statistics = Statistics(model)
+    yield from _story(recording, model, statistics)
+    yield from _ending(recording, model, statistics)
 
 
-def _followed(recording: Recording, model: TraceModel) -> Iterator[tuple[int, Event]]:
+def _followed(recording: Recording, model: TraceModel, statistics: Statistics) -> Iterator[tuple[int, Event]]:
     """Read the recording into the model; every event that is not a call, once it has been taken in."""
     while recording.refresh():
         while model.applied < len(recording):
@@ -48,6 +51,7 @@ def _followed(recording: Recording, model: TraceModel) -> Iterator[tuple[int, Ev
                 sequence = model.applied
                 try:
                     model.apply_line(line)
+                    statistics.take(line)
                     if not line.startswith((b'["exit",', b'["enter",')):
                         yield sequence, recording.event(sequence)
                 except RecordingError as error:
@@ -55,12 +59,12 @@ def _followed(recording: Recording, model: TraceModel) -> Iterator[tuple[int, Ev
                     return
 
 
-def _story(recording: Recording, model: TraceModel) -> Iterator[str]:
+def _story(recording: Recording, model: TraceModel, statistics: Statistics) -> Iterator[str]:
     calls: Counter[str] = Counter()
     counted = 0
     yield ""
     yield "Before the story: containerd and the daemon are started."
-    for sequence, event in _followed(recording, model):
+    for sequence, event in _followed(recording, model, statistics):
         for call in model.calls[counted:]:
             process = model.process_of(call)
             calls[(process and process.layer_at(call)) or "other"] += 1
@@ -121,7 +125,7 @@ def _who(model: TraceModel, sequence: int) -> str:
     return "somebody" if process is None else f"{process.layer_at(sequence) or 'process'} {process.pid}"
 
 
-def _ending(recording: Recording, model: TraceModel) -> Iterator[str]:
+def _ending(recording: Recording, model: TraceModel, statistics: Statistics) -> Iterator[str]:
     missing = set(model.stage_table) - {stage.stage for stage in model.stages}
     if missing:
         yield ""
@@ -133,6 +137,10 @@ def _ending(recording: Recording, model: TraceModel) -> Iterator[str]:
     yield "Processes, each under the one that made it:"
     for line in tree_text(model, model.applied - 1, drawn=False):
         yield f"  {line}"
+    yield ""
+    for _ in statistics.sort_out():
+        pass
+    yield from numbers_text(statistics, model)
     yield ""
     yield "System calls by name: " + ", ".join(f"{name} {count:,}" for name, count in tally(model).most_common()) + "."
     yield f"In all {len(model.calls):,} calls in {model.applied:,} events."

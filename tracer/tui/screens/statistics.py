@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from tracer.codec import RecordingError
 from tracer.model.statistics import BEFORE, Statistics, Tally
+from tracer.report.numbers import TRACED_TIME, duration, size
 from tracer.tui.prose import plain
 from tracer.tui.screens.detail import DetailScreen
 from tracer.tui.theme import Ink
@@ -26,10 +27,6 @@ SHOWN_BUCKETS = 21
 """One column of a distribution for each power of two of microseconds, up to a second; the last has what is longer."""
 ROOM_FOR_TIMES, ROOM_FOR_BARS, ROOM_FOR_SEATS = 64, 100, 114
 """Columns of the page from which there is room for times, for distributions, and for purposes by seat."""
-HONESTY = (
-    "Times are traced time: the tracer's stops and all waiting are in them. They compare calls of this run with each "
-    "other and say nothing about speed. "
-)
 
 
 class StatisticsScreen(DetailScreen):
@@ -78,7 +75,7 @@ def _page(view: TraceView, statistics: Statistics, cursor: int, width: int) -> G
     layers = statistics.by_layer()
     return Group(
         Text(f"{cursor + 1:,} events, {place}: {statistics.total.calls:,} calls.", style=ink.plain),
-        Text(HONESTY, style=ink.dim),
+        Text(TRACED_TIME, style=ink.dim),
         *(Text(f"Not counted, since it was not watched: {text}.", style=ink.dim) for text in unwatched),
         _heading("By layer", ink),
         _by_layer(layers, statistics.total, ink, width),
@@ -109,7 +106,12 @@ def _by_layer(layers: Mapping[str, Tally], total: Tally, ink: Ink, width: int) -
     table = _table(ink, "", *columns[:shown])
     rows = [*((seat, tally, ink.layer(seat)) for seat, tally in layers.items()), ("in all", total, ink.strong)]
     for name, tally, style in rows:
-        cells = [f"{tally.calls:,}", _count(tally.errors.total()), size(tally.read_bytes), size(tally.written_bytes)]
+        cells = [
+            f"{tally.calls:,}",
+            _count(tally.errors.total()),
+            _bytes(tally.read_bytes),
+            _bytes(tally.written_bytes),
+        ]
         cells += [duration(tally.within_us(0.5)), duration(tally.within_us(0.99)), distribution(tally)]
         table.add_row(Text(name, style=style), *cells[:shown])
     return Padding(table, (0, 0, 0, 2))
@@ -150,7 +152,12 @@ def _by_stage(view: TraceView, stages: Mapping[str, Tally], width: int) -> Paddi
         name = f"{order.index(stage) + 1:>3}  {title}" if stage in order else f"     {title}"
         if stage == BEFORE:
             name = "     before the first stage"
-        cells = [f"{tally.calls:,}", _count(tally.errors.total()), size(tally.read_bytes), size(tally.written_bytes)]
+        cells = [
+            f"{tally.calls:,}",
+            _count(tally.errors.total()),
+            _bytes(tally.read_bytes),
+            _bytes(tally.written_bytes),
+        ]
         table.add_row(Text(name), *[*cells, distribution(tally)][:shown])
     return Padding(table, (0, 0, 0, 2))
 
@@ -159,25 +166,8 @@ def _count(count: int) -> str:
     return f"{count:,}" if count else "·"
 
 
-def size(count: int) -> str:
-    """Bytes for people, in powers of 1024."""
-    if count < 1024:
-        return f"{count} B" if count else "·"
-    amount = float(count)
-    for unit in ("KiB", "MiB", "GiB"):
-        amount /= 1024
-        if amount < 1000 or unit == "GiB":
-            break
-    return f"{amount:.1f} {unit}"
-
-
-def duration(microseconds: int) -> str:
-    """Traced time for people, to the power of two that it is known to."""
-    if microseconds < 1000:  # 1,024 is a millisecond here: the power of two is all that is known
-        return f"{microseconds} µs"
-    if microseconds < 1_000_000:
-        return f"{microseconds / 1000:.0f} ms"
-    return f"{microseconds / 1_000_000:.0f} s"
+def _bytes(count: int) -> str:
+    return size(count) if count else "·"
 
 
 def distribution(tally: Tally) -> str:
