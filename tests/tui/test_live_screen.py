@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual.events import Paste
 from textual.pilot import Pilot
 
 from tests.tui.conftest import press
@@ -26,10 +28,17 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(name="live")
 async def _live(tmp_path: Path) -> AsyncIterator[Live]:
-    """A shell, under a name that the client's seat is known by, held as soon as it has been executed."""
+    """An interactive shell, held as soon as it has been executed."""
+    async with held_shell(tmp_path, "-i") as live:
+        yield live
+
+
+@asynccontextmanager
+async def held_shell(tmp_path: Path, *arguments: str) -> AsyncIterator[Live]:
+    """A shell under a name that the client's seat is known by."""
     shell = tmp_path / "docker"
     shell.symlink_to("/bin/sh")
-    program = Program((str(shell), "-i"), ("PATH=/usr/bin:/bin", "PS1=ready> "), "/")
+    program = Program((str(shell), *arguments), ("PATH=/usr/bin:/bin", "PS1=ready> "), "/")
     session = LiveSession(
         str(tmp_path / "live.jsonl"), Launch((), program, (STAGE,), "", {}, hold=True), terminal_size=(24, 80)
     )
@@ -79,6 +88,20 @@ async def test_live_screen_types_into_the_terminal_and_leaves_it(live: Live) -> 
     await press(pilot, "ctrl+right_square_bracket")
 
     assert focused(screen) == "calls"
+
+
+async def test_live_screen_takes_a_long_paste_while_everything_is_held(tmp_path: Path) -> None:
+    """Nobody reads the terminal: keys are answered all the same, and all of it arrives once the story goes on."""
+    pasted = 2000 * ("x" * 69 + "\n")
+    async with held_shell(tmp_path, "-c", f"head -c {len(pasted)} | wc -c") as (pilot, screen):
+        await press(pilot, "6")
+        screen.terminal.post_message(Paste(pasted))
+        await press(pilot, "ctrl+right_square_bracket")
+        answered = (focused(screen), screen.title_bar.state())
+        await press(pilot, "space")
+        await until(pilot, lambda: str(len(pasted)) in shown(screen))
+
+    assert answered == ("calls", "HELD")
 
 
 async def test_live_screen_in_the_past_says_so_and_returns(live: Live) -> None:

@@ -55,6 +55,7 @@ class LiveSession:
         slave = -1
         if terminal_size:
             self.terminal_fd, slave = os.openpty()
+            os.set_blocking(self.terminal_fd, False)  # a program that is held takes no keys
             self.resize_terminal(*terminal_size)
         ours, theirs = socket.socketpair()
         self._complaints = tempfile.TemporaryFile(prefix="glassbottom-engine-")  # noqa: SIM115  # lives as long as the engine
@@ -274,6 +275,8 @@ class LiveSession:
         try:
             if not os.read(self.terminal_fd, 65536):
                 raise OSError
+        except BlockingIOError:
+            return
         except OSError:  # EIO: nobody has the terminal open any more
             os.close(self.terminal_fd)
             self.terminal_fd = -1

@@ -148,6 +148,8 @@ class GlassbottomApp(App[int]):
     def _terminal_spoke(self, fd: int) -> None:
         try:
             output = os.read(fd, 65536)
+        except BlockingIOError:
+            return
         except OSError:  # EIO: nobody holds the other end any more
             output = b""
         if output:
@@ -194,6 +196,7 @@ class GlassbottomApp(App[int]):
         for fd in (self.session.doorbell_fd, self.session.terminal_fd):
             if fd >= 0:
                 loop.remove_reader(fd)
+                loop.remove_writer(fd)
 
 
 def run_live(session: "LiveSession", stop: StopSignals) -> int:

@@ -4,6 +4,7 @@ Live and at the present it shows what the pty says. In the past, and in replay, 
 client wrote to its terminal up to the cursor. While it has the focus every key goes to the container, except Ctrl-].
 """
 
+import asyncio
 import os
 from collections.abc import Callable
 
@@ -52,6 +53,8 @@ class Terminal(Widget, can_focus=True):
         super().__init__(id="terminal", classes="pane")
         self.view = view
         self._typed = False
+        self._unsent = bytearray()
+        """Keys that the container's terminal had no room for yet."""
         self._said = bytearray()
         """The end of what the container wrote, to be shown again at another size."""
         self._now = AnsweringScreen(80, 24, self._answer)
@@ -176,8 +179,24 @@ class Terminal(Widget, can_focus=True):
             self._type(report)
 
     def _type(self, keys: bytes) -> None:
-        if keys and self.view.session.terminal_fd >= 0:
-            os.write(self.view.session.terminal_fd, keys)
+        """Send keys to the container, in order. What it does not take now, being held perhaps, it gets later."""
+        fd = self.view.session.terminal_fd
+        if fd < 0 or not keys:
+            return
+        if not self._unsent:
+            asyncio.get_running_loop().add_writer(fd, self._send, fd)
+        self._unsent += keys
+        self._send(fd)
+
+    def _send(self, fd: int) -> None:
+        try:
+            del self._unsent[: os.write(fd, self._unsent)]
+        except BlockingIOError:
+            return
+        except OSError:  # EIO: there is nobody to take them
+            self._unsent.clear()
+        if not self._unsent:
+            asyncio.get_running_loop().remove_writer(fd)
 
     def _update_title(self) -> None:
         if self.is_live and self.has_focus:
