@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from tracer.decode import intents
 from tracer.decode.call import Call, Intent
+from tracer.decode.intents_files import masked
 from tracer.events import ActionSeen, Scalar, SyscallExited
 from tracer.stages.layers import Layer, LayerFold
 
@@ -76,6 +77,9 @@ class ActionFold:
             calls, fields = self._moved(pid, sequence, event, fields)
         elif "target" in fields or "path" in fields:
             self._resolve(pid, fields)
+            if found.action == "MountAttached":
+                found = masked(found)
+                fields = found.fields
             if found.action == "PathMasked" and str(fields["path"]).endswith("/dev/null"):
                 # Without the right to make devices, the host's are bound into the container's /dev.
                 made: dict[str, Scalar] = {"source": "/dev/null", "type": "bind", "flags": "MS_BIND", "options": ""}

@@ -16,6 +16,8 @@ _O_ACCMODE, _O_WRONLY, _O_RDWR, _O_PATH = 3, 1, 2, 0o10000000
 _AT_RECURSIVE = 0x8000
 _ATTR_RDONLY = 1
 
+_KERNEL_PATH = re.compile(r"/(?:proc|sys)/.")
+_FD_PATH = re.compile(r"/proc/(?:self|thread-self|\d+)/(?:task/\d+/)?fd/\d+$")
 _CGROUP_PROCESSES = ("cgroup.procs", "cgroup.threads", "tasks")
 _PROC_FILE = re.compile(r"^/proc/(?:self|thread-self|\d+)/(?:task/\d+/)?(.+)$")
 _PROC_WRITES = {
@@ -44,13 +46,26 @@ def _mount(call: Call) -> Intent:
         return Intent("MountMoved", {"source": source, "target": target})
     if bits & _MS_REMOUNT:
         return Intent("MountRemounted", {"target": target, "readonly": bool(bits & _MS_RDONLY), "flags": named})
-    if bits & _MS_BIND and source == "/dev/null" and not target.endswith("/dev/null"):
-        return Intent("PathMasked", {"path": target, "how": "/dev/null"})
-    if kind == "tmpfs" and bits & _MS_RDONLY and target.startswith(("/proc/", "/sys/")) and "/fd/" not in target:
-        return Intent("PathMasked", {"path": target, "how": "empty tmpfs"})
     bind = bool(bits & _MS_BIND)
     fields = {"target": target, "source": source, "type": "bind" if bind else kind}
-    return Intent("MountAttached", {**fields, "flags": named, "options": options})
+    return masked(Intent("MountAttached", {**fields, "flags": named, "options": options}))
+
+
+def masked(mount: Intent) -> Intent:
+    """The same mount as PathMasked, where it hides a path of the kernel's: a file or folder.
+
+    Asked again when a path through /proc/self/fd has been resolved.
+    """
+    target, source = str(mount.fields["target"]), str(mount.fields["source"])
+    through = {"through": mount.fields["through"]} if "through" in mount.fields else {}
+    if mount.fields["type"] == "bind" and source == "/dev/null" and not target.endswith("/dev/null"):
+        return Intent("PathMasked", {"path": target, "how": "/dev/null", **through})
+    hidden = _KERNEL_PATH.search(target) and not _FD_PATH.match(target) and "/sys/fs/cgroup" not in target
+    # runc makes it read-only, crun without room.
+    empty = "MS_RDONLY" in str(mount.fields["flags"]).split("|") or mount.fields["options"] == "size=0k"
+    if mount.fields["type"] == "tmpfs" and empty and hidden:
+        return Intent("PathMasked", {"path": target, "how": "empty tmpfs", **through})
+    return mount
 
 
 def _move_mount(call: Call) -> Intent:
@@ -138,7 +153,8 @@ def _mkdir(call: Call) -> Intent | None:
 
 def _write(call: Call) -> Intent | None:
     """Writes to control files; everything else is left to the streams."""
-    file = call.files.get(0, "")
+    # Who starts a container may be the last to know that its FIFO has been removed.
+    file = call.files.get(0, "").removesuffix(" (deleted)")
     if file.startswith("/sys/fs/cgroup/"):
         return _cgroup_write(file, call.raw(1))
     if file.startswith("/proc/sys/"):
@@ -164,7 +180,7 @@ def _cgroup_write(file: str, data: bytes) -> Intent:
 
 
 def _value(data: bytes) -> str:
-    return data.decode("utf-8", "replace").strip()[:256]
+    return data.decode("utf-8", "replace").strip(" \t\n\0")[:256]
 
 
 RECOGNISERS = (

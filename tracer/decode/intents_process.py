@@ -201,7 +201,7 @@ def _bpf(call: Call) -> Intent | None:
 
 
 def _keyctl(call: Call) -> Intent | None:
-    return Intent("KeyringJoined", {}) if call.number(0) == _KEYCTL_JOIN else None
+    return Intent("KeyringJoined", {"name": call.text(1)}) if call.number(0) == _KEYCTL_JOIN else None
 
 
 RECOGNISERS = (

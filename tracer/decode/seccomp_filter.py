@@ -189,9 +189,11 @@ def _told(told: str, names: list[str]) -> str:
 
 
 def _conditional(found: set[Outcome], otherwise: str) -> str:
-    """The ways to the rarer answer: `allow if arg0 == 0 or arg0 == 8`."""
+    """The ways to what it gets unlike the others: `allowed if arg0 == 0 or arg0 == 8`."""
     answers = Counter(outcome.answer for outcome in found)
-    wanted = "allow" if "allow" in answers else min(answers, key=lambda told: (told == otherwise, answers[told]))
+    wanted = (
+        "allow" if "allow" in answers and otherwise != "allow" else min(answers, key=lambda told: told == otherwise)
+    )
     ways = sorted({_way(outcome.conditions) for outcome in found if outcome.answer == wanted})
     ways = [way for way in ways if way] or ["its arguments fit"]
     shown = " or ".join(ways[:_NAMED]) + (" or ..." if len(ways) > _NAMED else "")
