@@ -3,7 +3,7 @@
 A stop is two context switches: to the engine, and back. On one processor each takes some 3 us; between two, the other
 one must first be woken out of its idle state, which takes 10 to 25 us, more in a virtual machine. So the engine stays
 where it is, and a task that makes calls comes to it: 300 fork+exec take half as long. A task that computes is let go
-to wherever the scheduler likes, within a tick of 20 ms, and called back when it makes calls again.
+to wherever the scheduler likes after 50 ms, and called back when it makes calls again.
 
 The tracees must not be misled: Go sizes its scheduler and nproc(1) answers by sched_getaffinity(2). So around that
 call, and around sched_setaffinity(2), whoever may be meant has all processors back, and the kernel answers the truth.
@@ -18,8 +18,8 @@ from collections.abc import Mapping
 
 from tracer.engine.tracee import Arguments, Place, Process, Task, contents_of
 
-_COMPUTING_NS = 15_000_000
-"""So long without a call, and not in one: it computes. Less than a tick."""
+_COMPUTING_NS = 50_000_000
+"""So long without a call, and not in one: it computes. On a busy machine it may wait 20 ms for its turn."""
 
 
 class Affinity:
@@ -42,13 +42,14 @@ class Affinity:
             self._confine(task)
 
     def born(self, task: Task, parent: Task | None) -> None:
-        """A child has its parent's mask, as it was at that moment."""
+        """A child has its parent's mask, and begins with calls, whatever its parent does."""
         if self.gathered:
-            mask = _mask(task.tid)
             if parent is not None and parent.place is Place.OWN:
                 task.place = Place.OWN
+            elif _mask(task.tid) == self._one:
+                task.place = Place.HERE
             else:
-                task.place = Place.HERE if mask == self._one else Place.ANYWHERE if mask == self._all else Place.OWN
+                self._confine(task)
 
     def before_call(self, task: Task) -> None:
         """A task is about to ask for a mask, or to set one: the caller's own, or that of any other."""
@@ -64,8 +65,9 @@ class Affinity:
                 if task.place is Place.ANYWHERE:
                     self._confine(task)
 
-    def tick(self, now_ns: int) -> None:
-        """Let go of those who compute, and call back those who make calls."""
+    def tick(self, now_ns: int) -> bool:
+        """Let go of those who compute, and call back those who make calls. Whether it is too early to tell of any."""
+        undecided = False
         if self.gathered:
             for task in self._tasks.values():
                 computing = not task.in_call and now_ns - task.entered_ns > _COMPUTING_NS
@@ -73,6 +75,8 @@ class Affinity:
                     self._move(task, self._all, Place.ANYWHERE)
                 elif not computing and task.place is Place.ANYWHERE:
                     self._confine(task)
+                undecided |= not computing and not task.in_call
+        return undecided
 
     def _confine(self, task: Task) -> None:
         if _mask(task.tid) == self._all:

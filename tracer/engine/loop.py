@@ -142,13 +142,13 @@ class Loop:
         """The timer went off: bring the file up to date, and see whether all is quiet."""
         busy = self._activity == _BUSY
         self._activity = _SETTLING
-        self.census.affinity.tick(self._chronicle.now())
+        undecided = self.census.affinity.tick(self._chronicle.now())
         if not busy:
             self._quiet_times += 1
             if not self.held:
                 self._calls.report_blocked()
         again = self.course.quiet(self._quiet_times)
-        if busy or again:
+        if busy or again or undecided:
             signal.setitimer(signal.ITIMER_REAL, _QUIET_S)
         else:
             self._activity = _IDLE
