@@ -122,7 +122,6 @@ _INSTRUCTIONS = {
     "expose": _expose,
     "label": _label,
     "onbuild": _onbuild,
-    "stopsignal": _text("StopSignal", "STOPSIGNAL"),
     "user": _text("User", "USER"),
     "volume": _volume,
     "workdir": _workdir,

@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from runtime.api.containerd import images_pb2
 from runtime.daemon.containerd_client import Containerd, GRPCError, Status
+from runtime.daemon.errors import NotFoundError
 from runtime.daemon.image_content import Descriptor
 from runtime.daemon.images import Image, ImageStore
 from runtime.daemon.references import DANGLING
@@ -24,23 +25,21 @@ class ImageNames:
         self._store = store
 
     async def give(self, name: str, target: Descriptor) -> str:
-        """Let a full name (or DANGLING) point to a manifest or index; returns the digest that it pointed to before."""
-        before = ""
+        """Let a full name (or DANGLING) point to a manifest or index; returns the ID of the image that had it."""
         if name == DANGLING:
             await self._put(f"{DANGLING}{target.digest}", target)
-            return before
+            return ""
+        before = ""
         try:
-            reply = await self._containerd.images.call("Get", images_pb2.GetImageRequest(name=name))
-        except GRPCError as error:
-            if error.status is not Status.NOT_FOUND:
-                raise
-        else:
-            before = str(reply.image.target.digest)
-            if before != target.digest:
+            owner = await self._store.find(name)
+            before = owner.id
+            if owner.targets[name] != target.digest:
                 await self._keep_without(name)
+        except NotFoundError:
+            pass  # nobody's yet
         await self._put(name, target)
         await self._drop(f"{DANGLING}{target.digest}")
-        return before if before != target.digest else ""
+        return before
 
     async def give_again(self, image: Image, name: str) -> None:
         """Let one more name point to where the image's first one does."""

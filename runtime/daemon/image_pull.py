@@ -130,15 +130,9 @@ class Puller:
 
     async def _name(self, reference: Reference, image: NewImage) -> bool:
         by_digest = reference._replace(tag="", digest=image.target.digest)
-        newer = False
-        for name in dict.fromkeys((str(reference), str(by_digest))):
-            try:
-                before = (await self.store.find(name)).id
-            except NotFoundError:
-                before = ""
-            newer |= name == str(reference) and before != image.id
-            await self.installer.names.give(name, image.target)
-        return newer
+        before = await self.installer.names.give(str(reference), image.target)
+        await self.installer.names.give(str(by_digest), image.target)
+        return before != image.id
 
     async def _fetch(
         self, transfer: "_Transfer", target: Descriptor, digest: str, manifest: dict[str, Any]

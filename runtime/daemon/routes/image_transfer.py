@@ -111,7 +111,7 @@ class TransferRoutes:
         await self._installer.install(image, lease)
         for name in names:
             before = await self._engine.image_names.give(name, image.target)
-            if before:
+            if before not in ("", image.id):
                 await progress.send(
                     stream=f"The image {familiar(name)} already exists, renaming the old one with ID {before} to empty "
                     "string\n"

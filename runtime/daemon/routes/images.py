@@ -37,18 +37,17 @@ class ImageRoutes:
         return json_reply([image_views.list_item(image) for image in found if _matches(image, filters)])
 
     async def inspect(self, call: Call) -> web.StreamResponse:
-        image = await self._find(call.name)
+        try:
+            image = await self._find(call.name)
+        except NotFoundError as error:
+            raise NotFoundError(f"no such image: {call.name}: {error.message}") from error
         return json_reply(image_views.inspect(image, self._engine.options.snapshotter))
 
     async def history(self, call: Call) -> web.StreamResponse:
         return json_reply(image_views.history(await self._find(call.name)))
 
     async def _find(self, name: str) -> Image:
-        try:
-            image = await self._images.find(name)
-        except NotFoundError as error:
-            raise NotFoundError(f"no such image: {name}: {error.message}") from error
-        return await self._images.with_all_names(image)
+        return await self._images.with_all_names(await self._images.find(name))
 
     async def tag(self, call: Call) -> web.StreamResponse:
         image = await self._images.find(call.name)
