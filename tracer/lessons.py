@@ -2,7 +2,7 @@
 
     lessons/010_docker_run/lesson.toml          title, command, stages (tracer/stages/pattern.py says what a stage is)
     lessons/010_docker_run/lesson.md            one heading `## stage-id` per stage, and what to try
-    lessons/010_docker_run/recording.jsonl.gz   the same run, recorded, for where nothing can be run
+    lessons/010_docker_run/recording.jsonl.xz   the same run, recorded, for where nothing can be run
 
 The number in a folder's name is the order in which lessons are meant to be taken. Lessons are written by hand, so they
 are read strictly: an unknown key, a missing one, or an explanation without a stage is an error that names file and key.

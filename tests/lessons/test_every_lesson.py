@@ -1,17 +1,15 @@
 """Every lesson in `lessons/` is right: it parses, its sources exist, its recording shows its stages."""
 
 import ast
-import gzip
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tracer import codec
 from tracer.decode.pipeline import Pipeline
 from tracer.events import ActionSeen, Event, MessageSeen, RecordingHeader, StageEntered, SyscallEntered, SyscallExited
 from tracer.lessons import Lesson, LessonError, lesson_ids, load_lesson, read_lesson
+from tracer.session.recording import Recording
 from tracer.stages.matcher import Matcher
 from tracer.stages.pattern import parse_stages
 
@@ -70,23 +68,14 @@ def _names(tree: ast.Module) -> set[str]:
     return found
 
 
-def _recording(lesson: Lesson) -> Iterator[RecordingHeader | Event]:
-    """The header, then the events."""
-    raw = Path(lesson.recording).read_bytes()
-    text = gzip.decompress(raw) if lesson.recording.endswith(".gz") else raw
-    lines = iter(text.decode("utf-8").rstrip("\n").split("\n"))  # not splitlines: data holds U+0085
-    yield codec.decode_header(next(lines))
-    for number, line in enumerate(lines, 2):
-        yield codec.decode_event(line, number)
-
-
 @pytest.fixture(scope="module", params=RECORDED, ids=[lesson.id for lesson in RECORDED])
 def recorded(request: pytest.FixtureRequest) -> tuple[Lesson, RecordingHeader, list[Event]]:
     """A lesson, and its recording read once."""
     lesson: Lesson = request.param
-    header, *events = _recording(lesson)
-    assert isinstance(header, RecordingHeader)
-    return lesson, header, [event for event in events if not isinstance(event, RecordingHeader)]
+    recording = Recording(lesson.recording)
+    recording.read_all()
+    assert recording.damage == ""
+    return lesson, recording.header, [event for _, event in recording.events()]
 
 
 def test_recording_shows_every_stage_once_and_in_causal_order(
