@@ -22,11 +22,17 @@ _LOCALHOST = (
 _FALLBACK_SERVERS = ("8.8.8.8", "8.8.4.4")
 
 
-def write(container: Container) -> dict[str, str]:
-    """Write all three; returns container path -> host path."""
+def write(container: Container, owner: Container) -> dict[str, str]:
+    """Write all three; returns container path -> host path. Who shares another's network has the very same files."""
     paths = {f"/etc/{name}": os.path.join(container.directory, name) for name in ("resolv.conf", "hostname", "hosts")}
-    _put(paths["/etc/hostname"], f"{container.hostname}\n")
-    refresh(container)
+    if owner is container:
+        _put(paths["/etc/hostname"], f"{container.hostname}\n")
+        refresh(container)
+        return paths
+    for path in paths.values():
+        if os.path.exists(path):
+            os.unlink(path)
+        os.link(os.path.join(owner.directory, os.path.basename(path)), path)
     return paths
 
 

@@ -87,10 +87,10 @@ class Lifecycle:
         self._background.spawn(self._finish_when_exited(container))
 
     async def _run(self, container: Container) -> None:
-        self._sandboxes.verify(container)
+        owner = self._sandboxes.prepare(container)
         loop = asyncio.get_running_loop()
         streams = container.streams
-        etc = etc_files.write(container)
+        etc = etc_files.write(container, owner)
         spec = self._gatherer.spec(container, etc)
         if streams.outputs_ended.done():  # a run before this one failed half way
             container.new_streams()

@@ -75,7 +75,7 @@ class PublishedPorts:
     def _publish(self, container: Container, endpoint: Endpoint, want: WantedPort) -> None:
         addresses = (want.host_ip,) if want.host_ip else _EVERYWHERE
         candidates = range(want.first, want.last + 1) if want.first else self._any_port()
-        problem = ServerError("all ports are allocated")
+        problem = ServerError("")
         for number in candidates:
             if self._is_taken(want.protocol, addresses[0], number):
                 problem = ServerError(f"Bind for {addresses[0]}:{number} failed: port is already allocated")
@@ -97,7 +97,7 @@ class PublishedPorts:
                 container.ports.append(port)
                 self._serve(container, endpoint, port, one)
             return
-        raise problem
+        raise problem if len(candidates) == 1 else ServerError("all ports are allocated")
 
     def _serve(self, container: Container, endpoint: Endpoint, port: PublishedPort, opened: socket.socket) -> None:
         proxy = TcpProxy if port.protocol == "tcp" else UdpProxy

@@ -15,7 +15,7 @@ from typing import Any
 from runtime.daemon import bridge_network, etc_files, ipam, network_requests
 from runtime.daemon.container import Container, Endpoint
 from runtime.daemon.container_store import ContainerStore
-from runtime.daemon.errors import ServerError
+from runtime.daemon.errors import ConflictError, ServerError
 from runtime.daemon.events import EventLog
 from runtime.daemon.firewall import PortMapping
 from runtime.daemon.name_servers import NameServers
@@ -54,11 +54,23 @@ class Sandboxes:
         self._ports.close()
         self._name_servers.close()
 
-    def verify(self, container: Container) -> None:
-        """404 for a network that does not exist; asked at start, as in Docker. A network's ID becomes its name."""
+    def prepare(self, container: Container) -> Container:
+        """The container whose network this one is about to be in: itself, or, by `container:NAME`, another.
+
+        NotFoundError for a network or container that does not exist: asked at start, as in Docker. A network's ID
+        becomes its name, and who shares another's network has its hostname too.
+        """
+        mode, _, name = container.host_config["NetworkMode"].partition(":")
+        if mode == "container":
+            owner = self._containers.find(name)
+            if not owner.state.running:
+                raise ConflictError(f"cannot join network of a non running container: {owner.id}")
+            container.config.update({key: owner.config.get(key, "") for key in ("Hostname", "Domainname")})
+            return owner
         container.networking = {
             self._networks.find(name).name: settings for name, settings in container.networking.items()
         }
+        return container
 
     def attach(self, container: Container, pid: int) -> None:
         """Furnish the network namespace of a process that waits to be started."""
