@@ -19,7 +19,7 @@ from tracer import procfs
 from tracer.leftovers import processes_of
 from tracer.stack import StackPlan, load
 
-pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.xdist_group("networks")]
+pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 # A new /sys shows the new namespace's links; the cgroups are put back into it.
 FURNISH = """

@@ -156,9 +156,9 @@ class Case:
     err: str = ""
 
 
-def load_cases() -> list[Case]:
+def load_cases(name: str = "docker_cli.toml") -> list[Case]:
     """All scripts with what they must print."""
-    document: dict[str, Any] = tomllib.loads((Path(__file__).parent / "docker_cli.toml").read_text())
+    document: dict[str, Any] = tomllib.loads((Path(__file__).parent / name).read_text())
     for fields in document.values():
         fields.update({key: plain(fields[key]) for key in ("out", "err") if key in fields})
     return [Case(name, **fields) for name, fields in document.items()]

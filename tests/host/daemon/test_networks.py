@@ -20,6 +20,7 @@ import pytest
 
 from runtime.daemon.netlink import inside_network_namespace
 from tests.host.daemon.test_daemon import Stack
+from tests.oci_bundle import cgroups_named
 from tests.unix_sockets import wait_for_socket
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -137,8 +138,8 @@ def stack(places: tuple[Namespace, Namespace], tmp_path_factory: pytest.TempPath
     links = places[0].run("ip", "-o", "link")
     assert sorted(re.findall(r"^\d+: ([^:@]+)", links, re.MULTILINE)) == ["lo", "wire"]
     assert stack.host.run("nft", "list", "tables") == "" if shutil.which("nft") else True
-    for parent in Path("/sys/fs/cgroup").glob(f"**/gbn-{os.getpid()}"):
-        parent.rmdir()
+    for parent in cgroups_named(f"gbn-{os.getpid()}"):
+        os.rmdir(parent)
 
 
 @pytest.fixture(autouse=True)
