@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.real_dockerd import dockerd
 from tests.registries import (
     Registry,
     TokenServer,
@@ -75,10 +76,12 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
 
 @contextlib.contextmanager
 def _up(name: str, folder: Path) -> Iterator[Engine]:
-    dockerd = "--daemon dockerd --containerd containerd --shim runc --runtime runc".split()
-    seats = dockerd if name == "dockerd" else []
+    if name == "dockerd":
+        with dockerd(folder) as host:
+            yield Engine(name, host, folder)
+        return
     with (folder / "log").open("w") as log:
-        command = [sys.executable, "-m", "tracer", "stack", "up", *seats]
+        command = [sys.executable, "-m", "tracer", "stack", "up"]
         stack = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         assert stack.stdout
         try:
