@@ -35,6 +35,10 @@ _OPEN_BYTES = 65536
 """The longest value that is followed from buffer to buffer."""
 _STREAMS = 256
 """How many streams are remembered; the one that began first is forgotten first."""
+_SHORT_BYTES = 256
+"""How long a buffer may be that is remembered as clean."""
+_CLEAN = 4096
+"""How many of those are remembered before all are forgotten."""
 _MASK = b"*"
 
 
@@ -45,6 +49,8 @@ class Redactor:
         self._known: list[tuple[bytes, bytes]] = []
         """Each secret with its mask, longest first: one that begins another must not leave the other's tail open."""
         self._secrets: set[bytes] = set()
+        self._clean: set[bytes] = set()
+        """Short buffers that hold none of them: the same paths and structures come again and again."""
         self._streams: dict[Hashable, bytes] = {}
         """The unmasked end of what passed last."""
 
@@ -56,6 +62,7 @@ class Redactor:
         if fresh:
             self._secrets |= fresh
             ordered = sorted(self._secrets, key=len, reverse=True)
+            self._clean.clear()
             self._known = [(secret, _MASK * len(secret)) for secret in ordered]
 
     def mask(self, data: bytes) -> bytes:
@@ -70,10 +77,13 @@ class Redactor:
         `stream` names what the buffer "1" is a part of, None where it is a part of nothing; `moved` is how many bytes
         were transferred, -1 where none were (yet).
         """
-        if stream is None:
-            return {key: value and self._masked(value)[0] for key, value in data.items()}
+        clean = self._clean
         return {
-            key: value and (self._masked_part(value, stream, moved) if key == "1" else self._masked(value)[0])
+            key: self._masked_part(value, stream, moved)
+            if stream is not None and key == "1" and value
+            else value
+            if value is None or value in clean
+            else self._masked(value)[0]
             for key, value in data.items()
         }
 
@@ -103,6 +113,10 @@ class Redactor:
             if secret in masked:
                 masked = masked.replace(secret, mask)
         if not spans:
+            if masked is data and len(data) <= _SHORT_BYTES:
+                if len(self._clean) >= _CLEAN:
+                    self._clean.clear()
+                self._clean.add(data)
             return masked, -1
         covered = bytearray(masked)
         for span in spans:

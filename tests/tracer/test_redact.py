@@ -136,6 +136,18 @@ def test_a_stream_cut_anywhere_shows_no_secret(size: int, known: bool) -> None:
     assert b"t0k3" not in shown
 
 
+def test_what_was_clean_is_looked_at_again_when_more_is_known() -> None:
+    """The same bytes come again and again, and a secret may be learnt in between."""
+    redactor = Redactor()
+    data = {"0": f"/run/{SECRET}".encode()}
+
+    before = redactor.mask_all(data)
+    redactor.learn(SECRET.encode())
+
+    assert before == data
+    assert redactor.mask_all(data) == {"0": b"/run/" + b"*" * len(SECRET)}
+
+
 def test_a_known_secret_cut_in_two_is_masked_in_both_parts() -> None:
     """Where no name stands before it; other streams know nothing of it."""
     redactor = Redactor()
