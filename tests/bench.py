@@ -2,7 +2,7 @@
 
 Every row is a ratio of medians of pairs taken in turn (A B A B ...), so that a machine whose speed drifts drifts for
 both. Nothing here passes or fails: it prints what was measured beside the target. Needs root, the real docker,
-dockerd, containerd, runc and strace.
+dockerd, containerd, runc, docker-registry, skopeo and strace.
 """
 
 import argparse
@@ -250,6 +250,23 @@ def bench_oci(rounds: int) -> Iterator[Row]:
         parent.rmdir()
 
 
+def bench_pull(rounds: int) -> Iterator[Row]:
+    """A pull of 200 MB from a registry on the loopback, against dockerd."""
+    from tests.bench_pull import pull, push_large_image
+    from tests.real_dockerd import dockerd
+    from tests.registries import docker_registry
+
+    with contextlib.ExitStack() as up:
+        folders = [Path(up.enter_context(tempfile.TemporaryDirectory(prefix="gbb-"))) for _ in range(3)]
+        registry = up.enter_context(docker_registry(folders[0] / "registry"))
+        push_large_image(registry, folders[0])
+        ours = up.enter_context(our_stack(folders[1]))["DOCKER_HOST"]
+        real = up.enter_context(dockerd(folders[2]))
+        yield paired(
+            "docker pull of 200 MB, our daemon / dockerd", "<= 1.5x", rounds, pull(ours, registry), pull(real, registry)
+        )
+
+
 def bench_screen(_rounds: int) -> Iterator[Row]:
     """Scrolling a recording of 1,000,000 events: prints its own lines, for it measures memory too."""
     subprocess.run([sys.executable, ROOT / "tests" / "bench_tui.py"], check=False, cwd=ROOT)
@@ -262,6 +279,7 @@ BENCHES: dict[str, Callable[[int], Iterator[Row]]] = {
     "first-pause": bench_first_pause,
     "engine": bench_engine,
     "oci": bench_oci,
+    "pull": bench_pull,
     "screen": bench_screen,
 }
 
