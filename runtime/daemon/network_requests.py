@@ -28,6 +28,8 @@ _CREATE_TYPES: dict[str, Any] = {
     "Labels": {str: str},
     "IPAM": dict,
 }
+_IPAM_TYPES: dict[str, Any] = {"Driver": str, "Config": [dict], "Options": {str: str}}
+_POOL_TYPES: dict[str, Any] = dict.fromkeys(("Subnet", "IPRange", "Gateway"), str) | {"AuxiliaryAddresses": dict}
 _SETTINGS_TYPES: dict[str, Any] = {"IPAMConfig": dict, "Aliases": [str], "Links": [str], "DriverOpts": {str: str}}
 _OTHER_DRIVERS = ("macvlan", "ipvlan", "overlay")
 
@@ -80,14 +82,18 @@ def _check_driver(body: dict[str, Any]) -> None:
 
 def _read_pool(network: Network, settings: dict[str, Any], existing: Mapping[str, Network]) -> None:
     """The subnet and what is said of it."""
-    if settings.get("Driver", "default") not in ("", "default"):
+    check_types("IPAM", settings, _IPAM_TYPES)
+    if (settings.get("Driver") or "default") != "default":
         raise NotFoundError(f'plugin "{settings["Driver"]}" not found')
-    pools = [pool for pool in settings.get("Config") or [] if isinstance(pool, dict) and any(pool.values())]
+    pools = [pool for pool in settings.get("Config") or [] if any(pool.values())]
     if not pools:
         return
     if len(pools) > 1:
         raise ForbiddenError("bridge driver doesn't support multiple subnets")
     (pool,) = pools
+    check_types("IPAM", pool, _POOL_TYPES)
+    if pool.get("AuxiliaryAddresses"):
+        raise NotModeledError("auxiliary addresses of a network: not modelled by the glassbottom daemon")
     if not pool.get("Subnet"):
         raise InvalidParameterError("every ip-range or gateway must have a corresponding subnet")
     subnet = _subnet("subnet", pool["Subnet"])
@@ -145,17 +151,24 @@ def verify_network_mode(config: dict[str, Any], host: dict[str, Any]) -> None:
 
 
 def initial_networks(host: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
-    """The networks that a create request puts a container in: the one of its NetworkMode, with the settings for it."""
+    """The network that a create request puts a container in, with the settings for it: its NetworkMode's if none is."""
     check_types("NetworkingConfig", {"EndpointsConfig": asked}, {"EndpointsConfig": {str: dict}})
     for settings in asked.values():
-        check_types("EndpointsConfig", settings or {}, _SETTINGS_TYPES)
+        _check_settings(settings or {})
     if len(asked) > 1:
         raise InvalidParameterError(f"Container cannot be connected to network endpoints: {', '.join(sorted(asked))}")
     mode = host["NetworkMode"]
     if mode.startswith("container:"):
         return {}
-    name = "bridge" if mode == "default" else mode
-    return {name: asked.get(name) or asked.get(mode) or {}}
+    return {"bridge" if name == "default" else name: settings or {} for name, settings in (asked or {mode: {}}).items()}
+
+
+def _check_settings(settings: dict[str, Any]) -> None:
+    check_types("EndpointSettings", settings, _SETTINGS_TYPES)
+    address = settings.get("IPAMConfig") or {}
+    check_types("IPAMConfig", address, {"IPv4Address": str, "IPv6Address": str})
+    if address.get("IPv6Address") or settings.get("Links"):
+        raise NotModeledError("IPv6 addresses and links of a container: not modelled by the glassbottom daemon")
 
 
 def choose_address(network: Network, settings: dict[str, Any], used: set[str]) -> str:
@@ -193,7 +206,7 @@ def aliases(container: Container, network: str, settings: dict[str, Any]) -> lis
 
 def verify_connect(network: Network, container: Container, settings: dict[str, Any]) -> None:
     """Refuse what cannot be joined."""
-    check_types("EndpointConfig", settings, _SETTINGS_TYPES)
+    _check_settings(settings)
     mode = container.host_config["NetworkMode"]
     if mode.startswith("container:") or (mode == "host" and network.driver != "host"):
         raise ForbiddenError(

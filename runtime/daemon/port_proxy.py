@@ -12,7 +12,7 @@ import asyncio
 import socket
 
 _READ_BYTES = 65536
-_UDP_CLIENTS = 512
+UDP_CLIENTS = 512
 
 
 def listen(protocol: str, host_ip: str, port: int) -> socket.socket:
@@ -109,7 +109,7 @@ class UdpProxy:
             return  # nobody there, or no room: datagrams may get lost
 
     def _connect(self, client: tuple[str, int]) -> socket.socket:
-        if len(self._inside) >= _UDP_CLIENTS:
+        if len(self._inside) >= UDP_CLIENTS:
             self._forget(next(iter(self._inside)))
         inside = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         inside.setblocking(False)
