@@ -152,15 +152,16 @@ def verify_network_mode(config: dict[str, Any], host: dict[str, Any]) -> None:
 
 def initial_networks(host: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     """The network that a create request puts a container in, with the settings for it: its NetworkMode's if none is."""
+    asked = {name: {} if settings is None else settings for name, settings in asked.items()}
     check_types("NetworkingConfig", {"EndpointsConfig": asked}, {"EndpointsConfig": {str: dict}})
     for settings in asked.values():
-        _check_settings(settings or {})
+        _check_settings(settings)
     if len(asked) > 1:
         raise InvalidParameterError(f"Container cannot be connected to network endpoints: {', '.join(sorted(asked))}")
     mode = host["NetworkMode"]
     if mode.startswith("container:"):
         return {}
-    return {"bridge" if name == "default" else name: settings or {} for name, settings in (asked or {mode: {}}).items()}
+    return {"bridge" if name == "default" else name: settings for name, settings in (asked or {mode: {}}).items()}
 
 
 def _check_settings(settings: dict[str, Any]) -> None:
