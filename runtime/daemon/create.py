@@ -91,7 +91,7 @@ class Creator:
                 host,
                 (path, args),
                 points,
-                initial_networks(host, (body.get("NetworkingConfig") or {}).get("EndpointsConfig") or {}),
+                initial_networks(host, body.get("NetworkingConfig") or {}),
             )
         except BaseException:
             self._containers.release_name(taken)

@@ -150,10 +150,10 @@ def verify_network_mode(config: dict[str, Any], host: dict[str, Any]) -> None:
         raise InvalidParameterError("conflicting options: custom host-to-IP mapping and the network mode")
 
 
-def initial_networks(host: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+def initial_networks(host: dict[str, Any], networking: dict[str, Any]) -> dict[str, Any]:
     """The network that a create request puts a container in, with the settings for it: its NetworkMode's if none is."""
-    asked = {name: {} if settings is None else settings for name, settings in asked.items()}
-    check_types("NetworkingConfig", {"EndpointsConfig": asked}, {"EndpointsConfig": {str: dict}})
+    check_types("NetworkingConfig", networking, {"EndpointsConfig": {str: (dict, type(None))}})
+    asked = {name: settings or {} for name, settings in (networking.get("EndpointsConfig") or {}).items()}
     for settings in asked.values():
         _check_settings(settings)
     if len(asked) > 1:

@@ -173,7 +173,16 @@ def test_a_container_begins_in_the_network_that_was_asked_for(
     mode: str, asked: dict[str, Any], networks: dict[str, Any]
 ) -> None:
     """By NetworkMode, or, as docker-py does, by settings for a network alone; "default" is the bridge."""
-    assert networks == network_requests.initial_networks(host(NetworkMode=mode), asked)
+    assert networks == network_requests.initial_networks(host(NetworkMode=mode), {"EndpointsConfig": asked})
+
+
+@pytest.mark.parametrize(
+    "asked", [[], {"own": []}, {"own": {"Aliases": "x"}}, {"own": {"IPAMConfig": {"IPv4Address": 1}}}]
+)
+def test_settings_of_another_type_are_refused(asked: Any) -> None:
+    """As the Engine API describes them, or 400."""
+    with pytest.raises(InvalidParameterError):
+        network_requests.initial_networks(host(), {"EndpointsConfig": asked or "x"})
 
 
 def test_addresses_are_chosen_or_checked() -> None:
