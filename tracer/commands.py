@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Speed = Literal["full", "filtered"]
+Speed = Literal["full", "filtered", "wire"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,8 @@ class Launch:
     """`docker run ...` as the user typed it, for the header; the foreground program has words of its own."""
     speed: Speed = "full"
     """`full`: every call is recorded. `filtered`: only those that the stages, the decoders and the table of sockets
-    need, and every call of a process that installs a seccomp filter of its own; a note says which."""
+    need, and every call of a process that installs a seccomp filter of its own; a note says which. `wire`: so for the
+    background programs themselves, which then run at nearly full speed; of all other processes every call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import TypeVar
 import pytest
 
 from tracer import codec
-from tracer.commands import Command, Launch, Program, Quit
+from tracer.commands import Command, Launch, Program, Quit, Speed
 from tracer.events import (
     Event,
     ProcessExecuted,
@@ -187,8 +187,9 @@ def session(tmp_path: Path) -> Iterator[Callable[..., Session]]:
         background: Sequence[Program] = (),
         preparations: Sequence[Program] = (),
         terminal: int = -1,
+        speed: Speed = "full",
     ) -> Session:
-        launch = Launch(tuple(background), program(*argv), (), "", {}, hold, tuple(preparations))
+        launch = Launch(tuple(background), program(*argv), (), "", {}, hold, tuple(preparations), speed=speed)
         open_sessions.append(Session(tmp_path, launch, terminal))
         return open_sessions[-1]
 

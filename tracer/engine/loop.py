@@ -24,7 +24,7 @@ from tracer.engine.bindings import PTRACE_LISTEN, PTRACE_SYSCALL, ptrace
 from tracer.engine.calls import Calls
 from tracer.engine.census import Census
 from tracer.engine.chronicle import Chronicle
-from tracer.engine.tracee import Task
+from tracer.engine.tracee import Process, Task
 from tracer.events import HoldReleased, SignalDelivered, StopReached
 
 _QUIET_S = 0.02
@@ -38,6 +38,9 @@ _IDLE, _SETTLING, _BUSY = range(3)
 
 class Course(Protocol):
     """What the loop tells `story`: how the run goes."""
+
+    def executed(self, process: Process) -> None:
+        """A process runs another program now; it is stopped still."""
 
     def gone(self, pid: int, exit_code: int | None, killed_by: int | None) -> None:
         """A process is gone."""
@@ -171,6 +174,7 @@ class Loop:
             if former_tid != tid and tid in self.census.tasks:
                 self._calls.report_unfinished(self.census.tasks[tid])  # the leader, which is gone without a word
             task = self.census.executed(tid, former_tid)
+            self.course.executed(task.process)
             self.after_event(tid)
             self.restart(task)
         elif isinstance(stop, stops.SignalDelivery):

@@ -113,9 +113,9 @@ class OwnFilters:
             self._watch(task, whole_process=bool(flags & _TSYNC))
 
     def before_prctl(self, task: "Task") -> None:
-        """prctl(2) begins."""
-        option, mode = task.arguments[:2]
-        if option & 0xFFFFFFFF == _PR_SET_SECCOMP and mode == _MODE_FILTER:
+        """prctl(2) begins. A null program is dockerd asking whether there are filters at all: EFAULT is a yes."""
+        option, mode, address = task.arguments[:3]
+        if option & 0xFFFFFFFF == _PR_SET_SECCOMP and mode == _MODE_FILTER and address:
             self._watch(task, whole_process=False)
 
     def _watch(self, task: "Task", *, whole_process: bool) -> None:

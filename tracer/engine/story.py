@@ -22,7 +22,7 @@ from tracer.engine.curtain import listening_paths
 from tracer.engine.loop import Loop
 from tracer.engine.orders import obey
 from tracer.engine.seccomp_filter import Filter
-from tracer.engine.tracee import Task, state
+from tracer.engine.tracee import Process, Task, state
 from tracer.events import RecordingEnded
 
 _SETTLED_ALONE = 3
@@ -85,7 +85,10 @@ class Story:
         if self._filtered is not None:
             names = self._filtered.names
             text = f"calls other than these {len(names)} are not watched, and not recorded: {' '.join(names)}"
-            self._chronicle.note("filtered", text, {"speed": "filtered", "calls": " ".join(names)})
+            if launch.speed == "wire":
+                labels = ", ".join(program.label for program in launch.background)
+                text = f"of {labels} themselves, {text}"
+            self._chronicle.note("filtered", text, {"speed": launch.speed, "calls": " ".join(names)})
         elif launch.hold and len(self._awaited) > 1:
             self._behind_curtain = True
             text = f"{launch.background[-1].label} starts at full speed: its processes are recorded, its calls not yet"
@@ -143,13 +146,15 @@ class Story:
             labels = ", ".join(program.label or program.argv[0] for program in self._background.values())
             self._chronicle.note("ready", f"{labels}: ready; the story begins")
         try:
-            self._foreground = spawn.spawn(program, self._streams, self._request, self._filtered)
+            wire = self._launch.speed == "wire"
+            request, filtered = (PTRACE_SYSCALL, None) if wire else (self._request, self._filtered)
+            self._foreground = spawn.spawn(program, self._streams, request, filtered)
         except spawn.SpawnError as error:
             self.exit_code = _COULD_NOT_RUN
             self._end(str(error))
             return
         self._chronicle.breakpoints.enable()
-        self._loop.census.launched(self._foreground, background=False, request=self._request)
+        self._loop.census.launched(self._foreground, background=False, request=request)
 
     def listening(self, path: str) -> None:
         """A socket bound to this path listens; the last one that was awaited lets the story begin."""
@@ -167,6 +172,11 @@ class Story:
         if task.tid == self._foreground:
             self.exit_code = _COULD_NOT_RUN
         self._end(f"cannot execute {program.argv[0]}: {os.strerror(errno)}")
+
+    def executed(self, process: Process) -> None:
+        """Whoever runs a program of its own is none of the daemons any more: a shim, a runtime, the container."""
+        if self._launch.speed == "wire" and process.pid not in self._background:
+            process.request = PTRACE_SYSCALL
 
     # the end
 
@@ -213,10 +223,9 @@ class Story:
         alone = all(process.background for process in census.processes.values())
         if times < (_SETTLED_ALONE if alone else _SETTLED_IN_COMPANY):
             return True
-        # Where only some calls are watched, a task may sleep in another.
+        # Where only some calls are watched, a task may sleep in another, and may have gone to sleep before all were.
         if all(
-            (task.in_call or task.process.request == PTRACE_CONT) and state(task.tid) == "S"
-            for task in census.tasks.values()
+            (task.in_call or self._filtered is not None) and state(task.tid) == "S" for task in census.tasks.values()
         ):
             self._end("the foreground program has ended and everything has settled")
         return True
