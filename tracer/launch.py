@@ -8,10 +8,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 from tracer import cleanup
 from tracer.cli import CommandError
-from tracer.commands import Launch
+from tracer.commands import Launch, Speed
 from tracer.lessons import FIRST, load_lesson
 from tracer.run_words import RunWords
 from tracer.stack import StackPlan, plan_stack
@@ -50,12 +51,19 @@ def prepare(words: RunWords, *, hold: bool) -> Iterator[Prepared]:
             seats=plan.seats,
             hold=hold,
             preparations=plan.preparations(),
+            speed=_speed(words),
         )
         yield Prepared(plan, launch, recording)
     finally:
         report = cleanup.cleanup_stack(plan)
         if report.problems:
             raise CommandError("; ".join(report.problems))
+
+
+def _speed(words: RunWords) -> Speed:
+    """As asked; else the daemons of a real Docker are left nearly alone, and everything else is watched whole."""
+    asked = words.options.get("--speed") or ("wire" if words.options.get("--stack") == "docker" else "full")
+    return cast("Speed", asked)
 
 
 def _seats(words: RunWords) -> dict[str, str]:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from tracer import seats
 from tracer.cli import CommandError
 
-SEATS = seats.OPTIONS
-"""Options that put a real part in a seat."""
+SEATS = (*seats.OPTIONS, "--stack")
+"""Options that put a real part in a seat, or in all of them."""
 
 SEATS_HELP = seats.options_help()
 
@@ -31,8 +31,14 @@ class RunWords:
 
     @property
     def seats(self) -> dict[str, str]:
-        """Seat -> real part, for plan_stack."""
-        return {name.removeprefix("--"): self.options[name] for name in SEATS if name in self.options}
+        """Seat -> real part, for plan_stack: those of --stack, and instead of them those that are named."""
+        chosen = {**seats.STACKS[self.options.get("--stack", "glassbottom")], **self.options}
+        return {name.removeprefix("--"): chosen[name] for name in seats.OPTIONS if name in chosen}
+
+    @property
+    def can_be_held(self) -> bool:
+        """Whether nobody in this run gives up when everything stands still."""
+        return not seats.WITH_DEADLINES & self.seats.keys()
 
 
 def take_apart(words: Sequence[str], with_value: Sequence[str], without: Sequence[str] = ("--help", "-h")) -> RunWords:
@@ -46,6 +52,8 @@ def take_apart(words: Sequence[str], with_value: Sequence[str], without: Sequenc
                 value = rest.pop(0)
             if not value:
                 raise CommandError(f"{name} needs a value", 2)
+            if name == "--stack":
+                _check_stack(value)
             taken.options[name] = value
         elif rest[0] in without:
             taken.options[rest.pop(0)] = ""
@@ -55,6 +63,17 @@ def take_apart(words: Sequence[str], with_value: Sequence[str], without: Sequenc
         rest.pop(0)
     taken.docker = _after_run(rest)
     return taken
+
+
+def _check_stack(name: str) -> None:
+    if name == "host":
+        raise CommandError(
+            "the daemons of this host are not followed: to hold them would freeze everybody's containers; "
+            "--stack docker starts real ones of your own",
+            2,
+        )
+    if name not in seats.STACKS:
+        raise CommandError(f"there is no stack {name!r}: it is one of {', '.join(seats.STACKS)}", 2)
 
 
 def _after_run(words: list[str]) -> list[str]:
@@ -82,7 +101,7 @@ def refuse_what_docker_would(words: RunWords) -> int:
 
     Only where our client will run: a real docker knows flags that ours does not, and speaks for itself.
     """
-    if "--client" in words.options:
+    if "client" in words.seats:
         return 0
     from runtime.client.complaints import check_run_words
 

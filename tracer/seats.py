@@ -45,10 +45,29 @@ OPTIONS = {
 }
 """The option of each seat, and what may be given to it."""
 
+STACKS: dict[str, dict[str, str]] = {
+    "glassbottom": {},
+    "docker": {
+        "--client": "docker",
+        "--daemon": "dockerd",
+        "--containerd": "containerd",
+        "--shim": "runc",
+        "--runtime": "runc",
+    },
+}
+"""What `--stack NAME` puts in all seats at once."""
+
+WITH_DEADLINES = frozenset(("client", "daemon", "containerd", "shim"))
+"""Seats whose real parts give up on each other after a while, and so cannot be held: docker sends `/_ping` again after
+4 s, containerd waits 5 s for a shim. An OCI runtime talks to nobody."""
+
 
 def options_help() -> str:
     """The lines of a help text that name the seats' options."""
-    return "\n".join(f"  {option + ' NAME':<20} the real {choices}" for option, choices in OPTIONS.items())
+    lines = [f"  {option + ' NAME':<20} the real {choices}" for option, choices in OPTIONS.items()]
+    return "\n".join(
+        [*lines, "  --stack docker       the real docker, dockerd, containerd, shim and runc, apart from the host's"]
+    )
 
 
 class NotUsableError(Exception):

@@ -83,7 +83,7 @@ def test_every_verb_teaches_by_an_example(verb: str) -> None:
             125,
             "cannot write /nonexistent/x: no such file or directory; choose another file with -o",
         ),
-        (("record", "--speed", "fast", "run", "hostbox"), 2, "--speed fast: it is full or filtered"),
+        (("record", "--speed", "fast", "run", "hostbox"), 2, "--speed fast: it is one of full, filtered, wire"),
         (("record", "-o", "/", "run", "hostbox"), 125, "cannot write /: is a directory"),
         (
             ("record", "-o", "x", "--", "docker", "ps"),

@@ -3,7 +3,7 @@
 import pytest
 
 from tracer.cli import CommandError
-from tracer.run_words import refuse_what_docker_would, take_apart, wants_docker_help
+from tracer.run_words import SEATS, refuse_what_docker_would, take_apart, wants_docker_help
 
 WITH_VALUE = ("--client", "--runtime", "-o", "--output")
 
@@ -74,3 +74,26 @@ def test_help_is_ours_before_dockers_words_begin() -> None:
     """`glassbottom run --help`, not `glassbottom run hostbox --help`."""
     assert wants_docker_help(take_apart(["--help"], WITH_VALUE))
     assert not wants_docker_help(take_apart(["hostbox", "--help"], WITH_VALUE))
+
+
+@pytest.mark.parametrize(
+    ("words", "seats", "can_be_held"),
+    [
+        ([], {}, True),
+        (["--runtime", "crun"], {"runtime": "crun"}, True),
+        (["--client", "docker"], {"client": "docker"}, False),
+        (["--stack", "glassbottom", "--shim", "runc"], {"shim": "runc"}, False),
+        (
+            ["--stack", "docker", "--runtime", "crun"],
+            {"client": "docker", "daemon": "dockerd", "containerd": "containerd", "shim": "runc", "runtime": "crun"},
+            False,
+        ),
+    ],
+)
+def test_a_stack_fills_all_seats_and_a_named_part_takes_its_own(
+    words: list[str], seats: dict[str, str], can_be_held: bool
+) -> None:
+    """Whoever gives up on the others after a while cannot be held; an OCI runtime waits for nobody."""
+    taken = take_apart([*words, "--", "docker", "run", "x"], SEATS)
+
+    assert (taken.seats, taken.can_be_held) == (seats, can_be_held)

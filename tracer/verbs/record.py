@@ -1,11 +1,12 @@
 """``glassbottom record``: a run without a screen, kept in a file."""
 
-import dataclasses
 import os
 import signal
+from typing import get_args
 
 from tracer import cleanup, privileges, procfs
 from tracer.cli import CommandError
+from tracer.commands import Speed
 from tracer.run_words import SEATS, SEATS_HELP, RunWords, refuse_what_docker_would, take_apart, wants_docker_help
 
 HELP = f"""\
@@ -21,7 +22,9 @@ The container's output and exit code are passed on, so that a script cannot tell
   -o, --output FILE    the recording (default: recording.jsonl)
 {SEATS_HELP}
   --lesson NAME        the stages to look for (default: 010_docker_run)
-  --speed full|filtered  every system call, or only those that stages and panes are made of
+  --speed full|filtered|wire
+                       every system call; only those that stages and panes are made of; or so for the daemons alone,
+                       which then run at nearly full speed (what --stack docker does unless told otherwise)
   --help               this
 """
 
@@ -48,17 +51,17 @@ def main(argv: list[str]) -> int:
     refused = refuse_what_docker_would(words)
     if refused or "--help" in words.docker:
         return refused
-    if words.options.get("--speed", "full") not in ("full", "filtered"):
-        raise CommandError(f"--speed {words.options['--speed']}: it is full or filtered", 2)
+    if words.options.get("--speed", "full") not in get_args(Speed):
+        raise CommandError(f"--speed {words.options['--speed']}: it is one of {', '.join(get_args(Speed))}", 2)
     _refuse_where_nothing_runs()
     words.options.setdefault("-o", words.options.get("--output", "recording.jsonl"))
     cleanup.kill_abandoned()
     privileges.become_root_of_a_namespace()
-    return _record(words)
+    return record(words)
 
 
-def _record(words: RunWords) -> int:
-    from tracer.commands import Speed
+def record(words: RunWords) -> int:
+    """Record one run; the client's exit code. Raises CommandError (125) where there was none."""
     from tracer.events import RecordingEnded
     from tracer.launch import prepare
     from tracer.session.last_words import last_words
@@ -75,8 +78,7 @@ def _record(words: RunWords) -> int:
 
         for number in _FORWARDED:
             signal.signal(number, forward)
-        speed: Speed = "filtered" if words.options.get("--speed") == "filtered" else "full"
-        session = LiveSession(prepared.recording, dataclasses.replace(prepared.launch, speed=speed))
+        session = LiveSession(prepared.recording, prepared.launch)
         try:
             session.wait()
         finally:

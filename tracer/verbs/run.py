@@ -3,10 +3,12 @@
 import os
 import shutil
 import sys
+import tempfile
 
 from tracer import cleanup, privileges
 from tracer.cli import CommandError
 from tracer.run_words import SEATS, SEATS_HELP, RunWords, refuse_what_docker_would, take_apart, wants_docker_help
+from tracer.seats import WITH_DEADLINES
 from tracer.stop_signals import StopSignals
 
 HELP = f"""\
@@ -18,6 +20,7 @@ Start a container on the built-in stack, held at every stage of its way from the
   glassbottom run -it hostbox sh                    a shell; Space goes on to the next stage, ? helps, q quits
   glassbottom run --rm -m 64m hostbox echo hi       follow --memory down to the cgroup
   glassbottom run --runtime runc -it hostbox sh     the real runc in the runtime's seat
+  glassbottom run --stack docker -it hostbox sh     the real Docker: first it runs, then its recording is stepped
 
 Options of our own come first, docker's flags after them:
 {SEATS_HELP}
@@ -29,7 +32,7 @@ docker's flags are those of `docker run`; `glassbottom run --rm --help` lists th
 Where nothing can be traced here, the reason is given and the lesson's recording is opened instead.
 """
 
-OPTIONS = (*SEATS, "--lesson", "-o", "--output")
+OPTIONS = (*SEATS, "--lesson", "--speed", "-o", "--output")
 
 
 def main(argv: list[str]) -> int:
@@ -50,7 +53,7 @@ def main(argv: list[str]) -> int:
         return _replay_instead(words, why_not)
     cleanup.kill_abandoned()
     privileges.become_root_of_a_namespace()
-    return _run_live(words)
+    return _run_live(words) if words.can_be_held else _run_recorded(words)
 
 
 def _run_live(words: RunWords) -> int:
@@ -69,6 +72,23 @@ def _run_live(words: RunWords) -> int:
         if session.failure:
             raise CommandError(session.failure, 125)
         return exit_code
+
+
+def _run_recorded(words: RunWords) -> int:
+    """Real parts have deadlines, which a hold would let pass: first the run, on this terminal, then its stages."""
+    from tracer.tui.app import run_replay
+    from tracer.verbs.record import record
+
+    parts = {seat: name for seat, name in words.seats.items() if seat in WITH_DEADLINES}
+    names = ", ".join("the shim" if seat == "shim" else name for seat, name in parts.items())
+    notice = f"recorded first and stepped now, because {names} would not wait while everything is held"
+    with tempfile.TemporaryDirectory(prefix="glassbottom-run-") as folder:
+        path = words.options.get("--output") or words.options.get("-o") or f"{folder}/run.jsonl"
+        words.options["-o"] = words.options["--output"] = path
+        print(f"glassbottom: {names} cannot be held: the run comes first, then its stages", file=sys.stderr)
+        exit_code = record(words)
+        run_replay(path, notice=notice)
+    return exit_code
 
 
 def _why_not_live() -> str:
