@@ -46,21 +46,44 @@ _NO_RETURN = ("exit", "exit_group")
 
 def format_call(event: AnyCall, signature: SyscallSignature | None, limit: int = SHOWN, machine: str = "x86_64") -> str:
     """The whole line, with up to `limit` bytes of each buffer; `machine` is where it was recorded."""
-    if signature is None:
-        raw = ", ".join(hex(value) for value in event.arguments)
-        return f"syscall_{event.number}({raw}{_result('', event, None)}"
-    plan = _plan(signature, machine)
+    if signature is not None:
+        try:
+            return _line(event, _plan(signature, machine), limit, machine)
+        except IndexError:
+            pass  # fewer arguments than such a call has: the recording is damaged, and only numbers are certain
+    raw = ", ".join(hex(value) for value in event.arguments)
+    return f"syscall_{event.number}({raw}{_result('', event, None)}"
+
+
+def arguments(event: AnyCall, signature: SyscallSignature | None, machine: str = "x86_64") -> list[Argument]:
+    """Each argument with its name; those that this call does not use are left out."""
+    if signature is not None:
+        try:
+            return _named(event, _plan(signature, machine), machine)
+        except IndexError:
+            pass
+    return [Argument(f"arg{place}", hex(value)) for place, value in enumerate(event.arguments)]
+
+
+def result_text(event: AnyCall, signature: SyscallSignature | None) -> str:
+    """What the call returned: `3</etc/passwd>`, `-1 ENOENT (No such file or directory)`; empty while it has not."""
+    if isinstance(event, SyscallEntered):
+        return ""
+    name = signature.name if signature is not None else ""
+    try:
+        return _returned(name, event, Shown(name, event))
+    except IndexError:
+        return _returned("", event, Shown("", event))
+
+
+def _line(event: AnyCall, plan: _Plan, limit: int, machine: str) -> str:
     shown = Shown(plan.name, event, limit, machine)
     texts = [show(shown, place) for place, show in plan.showers if place < len(event.arguments)]
     inside = ", ".join(text for text in texts if text is not OMIT)
     return f"{plan.name}({inside}{_result(plan.name, event, shown)}"
 
 
-def arguments(event: AnyCall, signature: SyscallSignature | None, machine: str = "x86_64") -> list[Argument]:
-    """Each argument with its name; those that this call does not use are left out."""
-    if signature is None:
-        return [Argument(f"arg{place}", hex(value)) for place, value in enumerate(event.arguments)]
-    plan = _plan(signature, machine)
+def _named(event: AnyCall, plan: _Plan, machine: str) -> list[Argument]:
     shown = Shown(plan.name, event, machine=machine)
     found: list[Argument] = []
     for place, show in sorted(plan.showers):
@@ -70,14 +93,6 @@ def arguments(event: AnyCall, signature: SyscallSignature | None, machine: str =
             if text is not OMIT:
                 found.append(Argument(name, text))
     return found
-
-
-def result_text(event: AnyCall, signature: SyscallSignature | None) -> str:
-    """What the call returned: `3</etc/passwd>`, `-1 ENOENT (No such file or directory)`; empty while it has not."""
-    if isinstance(event, SyscallEntered):
-        return ""
-    name = signature.name if signature is not None else ""
-    return _returned(name, event, Shown(name, event))
 
 
 def _plan(signature: SyscallSignature, machine: str) -> _Plan:

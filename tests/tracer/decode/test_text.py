@@ -151,3 +151,13 @@ def test_no_call_raises_whatever_was_captured(name: str, data: st.DataObject) ->
     for event in (exited, entered):
         assert format_call(event, sig).startswith(name + "(")
         arguments(event, sig)
+
+
+def test_a_call_with_too_few_arguments_is_printed_by_its_number() -> None:
+    """A damaged line: what says how to read the arguments is not among them."""
+    fcntl = signature("fcntl", "fd:unsigned int, cmd:unsigned int, arg:unsigned long")
+    event = SyscallExited(0, 1, 72, (3,), 1, 0)
+
+    assert format_call(event, fcntl) == "syscall_72(0x3) = 1"
+    assert arguments(event, fcntl)[0].text == "3"
+    assert result_text(event, fcntl) == "1"
