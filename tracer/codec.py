@@ -13,6 +13,7 @@ the file and every byte survives. A reader that meets an unknown kind, a short a
 """
 
 import dataclasses
+import functools
 import json
 import operator
 from collections.abc import Callable, Mapping
@@ -62,20 +63,42 @@ _COMMANDS: dict[str, type] = {
 }
 
 _quoted = json.encoder.encode_basestring
+_ENTERED = [f'["enter",%d,%d,%d,[{",".join(["%d"] * count)}]' for count in range(8)]
 _EXITED = [f'["exit",%d,%d,%d,[{",".join(["%d"] * count)}],%d,%d' for count in range(8)]
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+_LONG = 8
+_long_tuple = functools.lru_cache(maxsize=16)(_dumps)
+"""An environment of forty variables, which a child mostly has from its parent, is put into JSON once."""
 
 
 def encode_event(event: events.Event) -> str:
     """One event as a line, newline included."""
     cls = type(event)
-    if cls is events.SyscallExited:
+    if isinstance(event, events.SyscallExited):
         return encode_syscall_exited(*_EXITED_FIELDS(event))
-    values = list(_FIELDS[cls](event))
+    if isinstance(event, events.SyscallEntered):
+        head = _ENTERED[len(event.arguments)] % (event.time_ns, event.tid, event.number, *event.arguments)
+        return _with_memory(head, event.data, event.files)
+    values = _FIELDS[cls](event)
     defaults = _DEFAULTS[cls]
-    while values and _is_default(defaults[len(values) - 1], values[-1]):
-        values.pop()
-    return _dumps([_KIND_OF[cls], *map(_plain, values)]) + "\n"
+    count = len(values)
+    while count and _is_default(defaults[count - 1], values[count - 1]):
+        count -= 1
+    return f'["{_KIND_OF[cls]}",{",".join([_text(value) for value in values[:count]])}]\n'
+
+
+def _text(value: object) -> str:
+    """A field's JSON; by hand where that is easy, which halves the time of a short event."""
+    if type(value) is int:  # and not bool
+        return str(value)
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, tuple) and value:
+        if len(value) > _LONG:
+            return _long_tuple(value)
+        if type(value[0]) is int:
+            return f"[{','.join(map(str, value))}]"
+    return _dumps(_plain(value))
 
 
 def encode_syscall_exited(
@@ -93,6 +116,11 @@ def encode_syscall_exited(
     The line is put together by hand: `json.dumps` of the same row takes three times as long.
     """
     head = _EXITED[len(arguments)] % (time_ns, tid, number, *arguments, result, entered_ns)
+    return _with_memory(head, data, files)
+
+
+def _with_memory(head: str, data: Mapping[str, bytes | None], files: Mapping[int, str]) -> str:
+    """A call's line, its last two fields left out where they are empty."""
     if not data and not files:
         return head + "]\n"
     pairs = [

@@ -24,8 +24,8 @@ from tracer.engine.tracee import Task
 from tracer.events import SyscallEntered, SyscallExited
 from tracer.redact import Redactor
 
-_ENTRY = struct.Struct("<4xI16x7Q")  # op, pad, arch, instruction and stack pointer, number, six arguments
-_RESULT = struct.Struct("<24xq")
+_entry_fields = struct.Struct("<4xI16x7Q").unpack_from  # arch, (instruction and stack pointer,) number, six arguments
+_result_field = struct.Struct("<24xq").unpack_from
 _INFO_SIZE = bindings.SYSCALL_INFO_SIZE
 _ENTRY_OPERATION = bindings.SYSCALL_INFO_ENTRY
 _EXIT_OPERATION = bindings.SYSCALL_INFO_EXIT
@@ -83,19 +83,20 @@ class Calls:
         self._fdtable = fdtable
         self._redactor = redactor
         self._arch = arch
-        self._info = bindings.SyscallInfo()
+        info = bindings.SyscallInfo()
+        self._raw, self._reference = info.raw, info.reference
 
     def stopped(self, task: Task) -> None:
         """A call begins or returns."""
-        raw = self._info.raw
-        if ptrace(_GET_INFO, task.tid, _INFO_SIZE, self._info.reference) <= 0:
+        if ptrace(_GET_INFO, task.tid, _INFO_SIZE, self._reference) <= 0:
             return  # killed meanwhile: its exit status is on the way
+        raw = self._raw
         operation = raw[0]
         if operation == _ENTRY_OPERATION or (operation == _SECCOMP_OPERATION and not task.in_call):
-            self._begun(task, _ENTRY.unpack_from(raw))
+            self._begun(task, _entry_fields(raw))
         elif operation == _EXIT_OPERATION and task.in_call:
             task.in_call = False
-            self._returned(task, _RESULT.unpack_from(raw)[0])
+            self._returned(task, _result_field(raw)[0])
         else:
             # Where every call is watched in spite of a filter, the filter stops a call whose entry has been reported.
             self.gate.restart(task)

@@ -26,6 +26,7 @@ from tracer.engine.tracee import (
 from tracer.events import ForkKind, ProcessExecuted, ProcessExited, ProcessForked
 from tracer.redact import Redactor
 
+_CLONE_FS = 0x200
 _CLONE_FILES = 0x400
 _CLONE_THREAD = 0x10000
 _ENVIRONMENTS = 16
@@ -66,6 +67,8 @@ class Census:
         )
         if flags & _CLONE_FILES:
             process.fds = parent.process.fds
+        if not flags & _CLONE_FS:
+            process.cwd = parent.process.cwd
         task = self._seat(tid, process, parent)
         self._record_birth(parent.tid, task, how, parent.entry)
         return task
@@ -101,8 +104,8 @@ class Census:
         process.memory.forget()
         process.fds = {}  # close-on-exec; and execve ends any sharing of the table
         process.generation += 1
-        cwd = link_of(tid, "cwd")
-        process.cwd = working_directory(cwd)
+        if process.cwd is None:
+            process.cwd = working_directory(link_of(tid, "cwd"))
         self._chronicle.record(
             ProcessExecuted(
                 time_ns=self._chronicle.now(),
@@ -111,7 +114,7 @@ class Census:
                 path=link_of(tid, "exe"),
                 argv=self._redactor.mask_command(strings(contents_of(f"/proc/{tid}/cmdline"))),
                 environment=self._environment(tid),
-                cwd=cwd,
+                cwd=process.cwd.name,
                 generation=process.generation,
                 nspids=process.nspids,
             )

@@ -263,6 +263,7 @@ class Loop:
                 ptrace(bindings.PTRACE_INTERRUPT, task.tid, 0, 0)
         for process in self.census.processes.values():
             process.request = PTRACE_SYSCALL
+            process.cwd = None  # nobody has watched it move
 
     # holding
 
