@@ -108,6 +108,20 @@ def test_pids_of_a_namespace_are_told_inside_and_outside(record_tracee: Record) 
     assert all(event.tid > 2 for event in inner)
 
 
+def test_a_relative_path_is_told_with_its_folder(record_tracee: Record) -> None:
+    """Inherited, moved, and moved by another that shares it."""
+    recording = record_tracee("folders.py")
+
+    looked = {event.data["1"]: event.files[0] for event in recording.calls("openat") if event.result == -2}
+    assert {name: folder for name, folder in looked.items() if name and b"-" in name[:7]} == {
+        b"parent-first": "/usr",
+        b"child-first": "/usr",
+        b"child-then": "/etc",
+        b"parent-then": "/usr",
+        b"parent-last": "/dev",
+    }
+
+
 def test_a_double_fork_keeps_its_real_maker(record_tracee: Record) -> None:
     """The grandchild is recorded as the middle's child, though its parent in /proc is the subreaper by then."""
     recording = record_tracee("double_fork.py", exit_code=5)

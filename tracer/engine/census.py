@@ -67,7 +67,9 @@ class Census:
         )
         if flags & _CLONE_FILES:
             process.fds = parent.process.fds
-        if not flags & _CLONE_FS:
+        if flags & _CLONE_FS:
+            process.shares_cwd = parent.process.shares_cwd = True
+        elif not parent.process.shares_cwd:
             process.cwd = parent.process.cwd
         task = self._seat(tid, process, parent)
         self._record_birth(parent.tid, task, how, parent.entry)
@@ -104,8 +106,6 @@ class Census:
         process.memory.forget()
         process.fds = {}  # close-on-exec; and execve ends any sharing of the table
         process.generation += 1
-        if process.cwd is None:
-            process.cwd = working_directory(link_of(tid, "cwd"))
         self._chronicle.record(
             ProcessExecuted(
                 time_ns=self._chronicle.now(),
@@ -114,7 +114,7 @@ class Census:
                 path=link_of(tid, "exe"),
                 argv=self._redactor.mask_command(strings(contents_of(f"/proc/{tid}/cmdline"))),
                 environment=self._environment(tid),
-                cwd=process.cwd.name,
+                cwd=working_directory(process).name,
                 generation=process.generation,
                 nspids=process.nspids,
             )

@@ -62,7 +62,7 @@ class FdTable:
         """What `fd` refers to now, as the raw 64-bit argument of a call."""
         number = fd & 0xFFFFFFFF
         if number >= 0x80000000:
-            return self._working_directory(process) if number - (1 << 32) == AT_FDCWD else NOTHING
+            return working_directory(process) if number - (1 << 32) == AT_FDCWD else NOTHING
         found = process.fds.get(number)
         return found if found is not None else self._ask(process, number)
 
@@ -86,11 +86,6 @@ class FdTable:
         if final and process.request == PTRACE_SYSCALL:
             process.fds[fd] = found
         return found
-
-    def _working_directory(self, process: Process) -> OpenFile:
-        if process.cwd is None:
-            process.cwd = working_directory(link_of(process.pid, "cwd"))
-        return process.cwd
 
     # What calls do to the table; each is called after the call has returned.
 
@@ -191,9 +186,11 @@ class FdTable:
         return self.sockets.listens(inode_of(process.pid, fd & 0x7FFFFFFF))
 
 
-def working_directory(path: str) -> OpenFile:
+def working_directory(process: Process) -> OpenFile:
     """What AT_FDCWD refers to."""
-    return OpenFile(path, FILE_READ_LIMIT, FILE_WRITE_LIMIT)
+    if process.cwd is None or process.shares_cwd:
+        process.cwd = OpenFile(link_of(process.pid, "cwd"), FILE_READ_LIMIT, FILE_WRITE_LIMIT)
+    return process.cwd
 
 
 def _is_fifo(path: str) -> bool:

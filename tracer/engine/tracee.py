@@ -32,7 +32,10 @@ class Place(enum.Enum):
 class Process:
     """A thread group on the host."""
 
-    __slots__ = ("background", "cwd", "fds", "foreign", "generation", "memory", "nspids", "pid", "request", "tasks")
+    __slots__ = (
+        *("background", "cwd", "fds", "foreign", "generation", "memory", "nspids", "pid", "request", "shares_cwd"),
+        "tasks",
+    )
 
     def __init__(self, pid: int, *, background: bool, request: int = PTRACE_SYSCALL) -> None:
         self.pid = pid
@@ -42,6 +45,8 @@ class Process:
         self.memory = Memory(pid)
         self.fds: dict[int, OpenFile] = {}
         self.cwd: OpenFile | None = None
+        self.shares_cwd = False
+        """With another process (CLONE_FS), which may change it."""
         self.generation = 0
         self.background = background
         """Descends from what was launched before the story began."""
