@@ -53,6 +53,20 @@ async def test_zoom_gives_one_pane_the_screen(opened: Opener) -> None:
         assert screen.calls.size.width > 80
 
 
+@pytest.mark.parametrize("pane", ["1", "2", "3", "4", "6"])
+async def test_one_pane_has_all_of_the_room_there_is(opened: Opener, pane: str) -> None:
+    """On a small terminal every pane reaches down to the key bar; zoomed on a large one, likewise."""
+    async with opened(size=(80, 24)) as (pilot, screen):
+        await press(pilot, pane)
+        small = screen.pane_in_front().region
+        await pilot.resize_terminal(160, 45)
+        await press(pilot, "z")
+        zoomed = screen.pane_in_front().region
+
+        assert (small.x, small.bottom, small.width) == (0, 23, 80)
+        assert (zoomed.x, zoomed.bottom, zoomed.width) == (0, 44, 160)
+
+
 @pytest.mark.parametrize("size", [(80, 24), (100, 30), (60, 15)])
 async def test_small_terminal_shows_one_pane_and_keeps_the_story_in_sight(
     opened: Opener, size: tuple[int, int]

@@ -19,6 +19,7 @@ class StageList(EventLog):
         super().__init__(view, id="stage-list")
         self.remove_class("pane")
         self.tables: list[Mapping[str, object]] = list(view.model.stage_table.values())
+        self.state_width = 15 if view.session.recording.complete else 10  # only then is one not observed
         self.entered = {stage.stage: stage.sequence for stage in reversed(view.model.stages)}
 
     def row_count(self) -> int:
@@ -38,7 +39,7 @@ class StageList(EventLog):
             state, style = ("– not observed" if self.view.session.recording.complete else "  to come"), ink.dim
         return [
             (f"{row + 1:>3}  ", ink.dim),
-            (f"{state:<15}", style),
+            (f"{state:<{self.state_width}}", style),
             (f"{layer:<11}", ink.layer(layer)),
             (title, ink.strong if at is not None else ink.dim),
         ]
