@@ -195,8 +195,8 @@ class FakeRegistry:
         self.pause_at = -1
         """How many bytes of a layer to send before waiting for `go_on`."""
         self.paused, self.go_on = threading.Event(), threading.Event()
-        self.hang_up_after = ""
-        """The end of the path after whose first answer the connection is closed."""
+        self.hang_up = False
+        """Whether to hang up then."""
         self.asked: list[tuple[str, dict[str, str]]] = []
         registry = self
 
@@ -237,16 +237,17 @@ class FakeRegistry:
         for key, value in {"Content-Length": str(len(body)), **extra}.items():
             request.send_header(key, value)
         request.end_headers()
-        if 0 <= self.pause_at < len(body) and "/blobs/" in request.path:
-            request.wfile.write(body[: self.pause_at])
+        at = self.pause_at
+        if 0 <= at < len(body) and "/blobs/" in request.path:
+            request.wfile.write(body[:at])
             request.wfile.flush()
             self.paused.set()
             self.go_on.wait()
-            body = body[self.pause_at :]
+            if self.hang_up:
+                request.close_connection = True
+                return
+            body = body[at:]
         request.wfile.write(body)
-        if self.hang_up_after and request.path.endswith(self.hang_up_after):
-            self.hang_up_after = ""
-            request.close_connection = True
 
     def _find(self, path: str, headers: dict[str, str]) -> Answer:
         if path == "/v2/":

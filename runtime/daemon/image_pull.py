@@ -122,17 +122,14 @@ class Puller:
                 await self.installer.put(inner, data, lease)
                 digest = inner.digest
             image = await self._fetch(_Transfer(repository, progress, lease), target, digest, document)
+            # Before the label: the same index may stand for the image of another machine from then on.
+            newer = await self._id_of(str(reference)) != image.id
             await self.installer.label(image)
-            newer = await self._name(reference, image)
+            for name in (str(reference), f"{reference.repository}@{target.digest}"):
+                await self.installer.names.give(name, target)
         await progress.send(status=f"Digest: {target.digest}")
         self.events.publish("image", "pull", familiar(str(reference)), {"name": familiar(reference.repository)})
         return newer
-
-    async def _name(self, reference: Reference, image: NewImage) -> bool:
-        by_digest = reference._replace(tag="", digest=image.target.digest)
-        before = await self.installer.names.give(str(reference), image.target)
-        await self.installer.names.give(str(by_digest), image.target)
-        return before != image.id
 
     async def _fetch(
         self, transfer: "_Transfer", target: Descriptor, digest: str, manifest: dict[str, Any]
@@ -149,7 +146,7 @@ class Puller:
             diff_ids = checked_diff_ids(manifest, config)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ServerError(f"the manifest or config of the image cannot be read: {error}") from error
-        transfer = replace(transfer, known=await self._is_known(config_of.digest))
+        transfer = replace(transfer, known=bool(await self._id_of(config_of.digest)))
         await self.installer.put(config_of, data, transfer.lease)
         try:
             await self._fetch_layers(transfer, layers, diff_ids)
@@ -187,12 +184,12 @@ class Puller:
                 await transfer.progress.step(_short(layer), "Already exists")
         return len(layers)
 
-    async def _is_known(self, image_id: str) -> bool:
+    async def _id_of(self, name: str) -> str:
+        """The ID of the image that has this name or ID, if one has."""
         try:
-            await self.store.find(image_id)
+            return (await self.store.find(name)).id
         except NotFoundError:
-            return False
-        return True
+            return ""
 
     async def _download(self, transfer: "_Transfer", turn: asyncio.Semaphore, layer: Descriptor) -> None:
         async with turn, self._coming[layer.digest]:

@@ -31,6 +31,7 @@ _DOCUMENT_BYTES = 4 << 20
 """The largest manifest that registries must take (distribution-spec)."""
 _ERROR_BYTES = 64 << 10
 _ATTEMPTS = 5
+"""So many times in a row a connection may break before anything has come."""
 _LOST = (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
 
@@ -103,7 +104,8 @@ class Repository:
 
     async def blob(self, digest: str, offset: int) -> AsyncGenerator[bytes, None]:
         """A blob from an offset on. Raises RegistryError."""
-        for attempt in range(1, _ATTEMPTS + 1):
+        failures = 0
+        while True:
             try:
                 headers = {"Range": f"bytes={offset}-"} if offset else {}
                 async with self._authorized(f"blobs/{digest}", headers) as reply:
@@ -111,11 +113,12 @@ class Repository:
                     async for piece in reply.content.iter_chunked(CHUNK_BYTES):
                         part, skip = piece[skip:], max(0, skip - len(piece))
                         if part:
-                            offset += len(part)
+                            offset, failures = offset + len(part), 0
                             yield part
                 return
             except _LOST as error:
-                if attempt == _ATTEMPTS:
+                failures += 1
+                if failures == _ATTEMPTS:
                     raise RegistryError("unexpected EOF") from error
 
     @asynccontextmanager

@@ -184,11 +184,12 @@ def test_pull_takes_the_manifest_of_this_machine_or_of_the_one_asked_for(engine:
 
     engine.must("pull", name)
     mine = engine.must("inspect", "-f", "{{.Architecture}}", name).strip()
-    engine.must("pull", "--platform", "linux/arm64", name)
+    again = lines(engine.must("pull", "--platform", "linux/arm64", name))
     other = engine.must("inspect", "-f", "{{.Architecture}}", name).strip()
     status, said = engine.docker("pull", "--platform", "linux/riscv64", name)
 
     assert ("amd64", "arm64") == (mine, other)
+    assert f"Status: Downloaded newer image for {name}:latest" in again
     assert status == 1
     assert "no matching manifest for linux/riscv64 in the manifest list entries" in said
 
