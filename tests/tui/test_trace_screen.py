@@ -202,9 +202,15 @@ async def test_search_without_a_match_says_so(opened: Opener) -> None:
     async with opened() as (pilot, screen):
         await press(pilot, "4", "slash", *"zzz")
         await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+        typing = screen.key_bar.said
         await press(pilot, "enter")
+        ended = screen.key_bar.said
+        await press(pilot, "down", "n")
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
 
-        assert "no match" in screen.key_bar.said
+        assert typing == ended == screen.key_bar.said == "no match for 'zzz' in this pane"
 
 
 async def test_terminal_shows_the_output_up_to_the_cursor(opened: Opener) -> None:

@@ -187,6 +187,9 @@ class TraceScreen(TracePanes):
         else:
             self.say("nothing is being searched for: / begins")
 
+    def on_search_bar_looked(self, message: SearchBar.Looked) -> None:
+        self.say(message.outcome)
+
     def on_search_bar_ended(self, message: SearchBar.Ended) -> None:
         self.say(self.search_bar.outcome)
         self._focus_pane(self.pane_in_front())

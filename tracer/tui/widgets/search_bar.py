@@ -18,6 +18,13 @@ class SearchBar(Input):
     class Ended(Message):
         """Typing is over; the matches stay underlined until Escape."""
 
+    class Looked(Message):
+        """A search has been through; the outcome is a sentence where nothing was found, else empty."""
+
+        def __init__(self, outcome: str) -> None:
+            self.outcome = outcome
+            super().__init__()
+
     def __init__(self) -> None:
         super().__init__(id="search-bar", placeholder="search in this pane; Enter keeps, Escape drops", compact=True)
         self.log_searched: EventLog | None = None
@@ -69,12 +76,14 @@ class SearchBar(Input):
             if wanted in log.search_text(place).lower():
                 self.outcome = ""
                 log.reveal(place)
+                self.post_message(self.Looked(""))
                 return
             if time.monotonic() - began > SLICE_SECONDS:
-                self.border_subtitle = f"searching, {100 * tried // size} %"
+                self.post_message(self.Looked(f"searching, {100 * tried // size} %"))
                 await asyncio.sleep(0)
                 began = time.monotonic()
         self.outcome = f"no match for {log.query_text!r} in this pane"
+        self.post_message(self.Looked(self.outcome))
 
     def _end(self) -> None:
         self.display = False
