@@ -49,7 +49,7 @@ class LogQuery:
     stdout: bool = True
     stderr: bool = True
     tail: int | None = None
-    """The last N lines only; None is all."""
+    """The last N lines only, of both streams together as in dockerd; None is all."""
     since_ns: int | None = None
     until_ns: int | None = None
     follow: bool = False
@@ -161,7 +161,7 @@ class JsonFileLog:
         """The wanted entries; with `follow`, until the container stops."""
         changed = asyncio.Event()
         self._followers.add(changed)
-        files, rotations = self._open_files(query.tail, query), self._rotations
+        files, rotations = self._open_files(query.tail), self._rotations
         try:
             while True:
                 changed.clear()
@@ -186,14 +186,14 @@ class JsonFileLog:
             for file in files:
                 file.close()
 
-    def _open_files(self, tail: int | None, query: LogQuery) -> list[BinaryIO]:
+    def _open_files(self, tail: int | None) -> list[BinaryIO]:
         """The files to read, oldest first, each at the first line that is wanted."""
         files: list[BinaryIO] = []
         number = 0
         while (tail is None or tail > 0 or not files) and os.path.exists(self._file(number)):
             file = _open(self._file(number))
             if tail is not None:
-                start, tail = _start_of_tail(file.fileno(), tail, query)
+                start, tail = _start_of_tail(file.fileno(), tail)
                 file.seek(start)
             files.insert(0, file)
             number += 1
@@ -216,7 +216,7 @@ def _entries(lines: Iterator[bytes]) -> Iterator[LogEntry]:
             continue  # the last line of a daemon that was killed while it wrote
 
 
-def _start_of_tail(fd: int, wanted: int, query: LogQuery) -> tuple[int, int]:
+def _start_of_tail(fd: int, wanted: int) -> tuple[int, int]:
     """Where the last `wanted` lines begin, found from the end backwards; and how many are not in this file."""
     position, rest = os.fstat(fd).st_size, b""
     if wanted <= 0:
@@ -229,7 +229,7 @@ def _start_of_tail(fd: int, wanted: int, query: LogQuery) -> tuple[int, int]:
         offset = position + sum(len(line) + 1 for line in lines)
         for line in reversed(lines[1:] if position else lines):
             offset -= len(line) + 1
-            if line and any(query.wants(entry) for entry in _entries(iter([line]))):
+            if line and any(_entries(iter([line]))):
                 wanted -= 1
                 if not wanted:
                     return offset, 0

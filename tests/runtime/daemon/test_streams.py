@@ -126,15 +126,16 @@ async def test_log_tail_counts_from_the_end(tmp_path: Path, tail: int) -> None:
     assert [f"{number}\n" for number in range(max(0, 3000 - tail), 3000)] == found
 
 
-async def test_log_tail_counts_wanted_streams_only(tmp_path: Path) -> None:
-    """The last line of stderr, though others came after it."""
+async def test_log_tail_counts_both_streams(tmp_path: Path) -> None:
+    """A line of stderr before the last five lines is not among them, whatever is asked for."""
     log = JsonFileLog(str(tmp_path / "log"))
     log.begin(LogOptions())
     log.feed(STDERR, b"e\n")
     log.feed(STDOUT, b"o\n" * 5)
     log.end()
 
-    assert ["e\n"] == [entry.text async for entry in log.read(LogQuery(stdout=False, tail=1))]
+    assert [] == [entry.text async for entry in log.read(LogQuery(stdout=False, tail=5))]
+    assert ["e\n"] == [entry.text async for entry in log.read(LogQuery(stdout=False, tail=6))]
 
 
 async def test_log_is_rotated_by_size_and_read_across_files(tmp_path: Path) -> None:
