@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.conftest import TRACEES, Session, program
-from tracer.commands import ArmBreakpoint, Interrupt, Launch, Quit, Resume, StepEvent, StepStage
+from tracer.commands import ArmBreakpoint, Interrupt, Launch, Quit, Resume, Speed, StepEvent, StepStage
 from tracer.events import (
     ActionSeen,
     HoldReleased,
@@ -49,15 +49,15 @@ def state(pid: int) -> str:
 
 
 @pytest.fixture
-def staged(tmp_path: Path) -> Iterator[Callable[[bool], Session]]:
+def staged(tmp_path: Path) -> Iterator[Callable[..., Session]]:
     """A shell in the client's seat that changes its folder, makes another, and ends."""
     sessions: list[Session] = []
 
-    def start(hold: bool) -> Session:
+    def start(hold: bool, speed: Speed = "full") -> Session:
         client = tmp_path / "docker"
         client.symlink_to("/bin/sh")
         argv = (str(client), "-c", f"cd {tmp_path}; mkdir {tmp_path}/made")
-        launch = Launch((), program(*argv), STAGES, "", {}, hold)
+        launch = Launch((), program(*argv), STAGES, "", {}, hold, speed=speed)
         sessions.append(Session(tmp_path, launch))
         return sessions[-1]
 
@@ -145,9 +145,10 @@ def test_step_event_goes_one_event_at_a_time(session: Start) -> None:
     assert stepped.finish() == 0
 
 
-def test_stages_hold_before_and_after_their_calls(staged: Callable[[bool], Session], tmp_path: Path) -> None:
+@pytest.mark.parametrize("speed", ["full", "filtered"])
+def test_stages_hold_before_and_after_their_calls(staged: Callable[..., Session], tmp_path: Path, speed: Speed) -> None:
     """A stage with stop = exit holds once the call has happened, one with stop = entry before."""
-    story = staged(True)
+    story = staged(True, speed)
 
     stop = story.wait_for_kind(StopReached)
     assert story.events[stop].stage == "changes-folder"  # type: ignore[union-attr]
@@ -245,17 +246,21 @@ def test_a_background_program_that_fails_ends_the_story(session: Start) -> None:
 
 
 @pytest.mark.slow
-def test_what_the_foreground_leaves_behind_is_ended(session: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("speed", ["full", "filtered"])
+def test_what_the_foreground_leaves_behind_is_ended(session: Start, tmp_path: Path, speed: Speed) -> None:
     """A process that sleeps on after the foreground's exit counts as settled, and is gone at the end."""
     path = str(tmp_path / "background.sock")
     listener = program(*PYTHON, str(TRACEES / "listener.py"), path, listens_on=path, label="listener")
-    run = session(["sh", "-c", "setsid sleep 1000 & exit 4"], background=[listener])
+    run = session(["sh", "-c", "setsid sleep 1000 & exit 4"], background=[listener], speed=speed)
 
     assert run.finish() == 4
 
     sleeper = next(event for event in run.events if isinstance(event, ProcessExecuted) and "1000" in event.argv)
     gone = {event.tid: event.signal for event in run.events if isinstance(event, ProcessExited)}
     assert gone[sleeper.tid] == signal.SIGKILL
+    end = run.events[-1]
+    assert isinstance(end, RecordingEnded)
+    assert end.reason == "the foreground program has ended and everything has settled"
 
 
 def test_the_terminal_becomes_the_programs_own(session: Start) -> None:
