@@ -17,7 +17,7 @@ from tracer.stack import StackPlan, load
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 
-def record(runtime_dir: Path, *words: str) -> "subprocess.Popen[str]":
+def record(runtime_dir: Path, *words: str, options: tuple[str, ...] = ()) -> "subprocess.Popen[str]":
     command = [
         sys.executable,
         "-m",
@@ -25,6 +25,7 @@ def record(runtime_dir: Path, *words: str) -> "subprocess.Popen[str]":
         "record",
         "-o",
         f"{runtime_dir}/run.jsonl",
+        *options,
         "--",
         "docker",
         "run",
@@ -43,6 +44,32 @@ def test_record_passes_streams_and_exit_code_on(runtime_dir: Path) -> None:
     assert json.loads(lines[-1])[0] == "ended"
     assert json.loads(lines[-1])[2] == 3
     assert json.loads(lines[0])["typed"][:4] == ["docker", "run", "--rm", "-i"]
+
+
+def test_filtered_speed_finds_what_full_speed_finds(runtime_dir: Path) -> None:
+    """The same stages and the same kinds of actions and messages, out of a third of the calls; and it says so."""
+    found = []
+    for speed in ("full", "filtered"):
+        process = record(runtime_dir, "--rm", "hostbox", "echo", "hi", options=("--speed", speed))
+        out, err = process.communicate()
+        assert (process.returncode, out) == (0, "hi\n"), err
+        header, *rows = map(json.loads, (runtime_dir / "run.jsonl").read_text().rstrip("\n").split("\n"))
+        assert header["mode"] == speed
+        found.append(rows)
+    full, filtered = found
+
+    def kinds(rows: list[list[object]], kind: str, field: int) -> set[object]:
+        return {row[field] for row in rows if row[0] == kind}
+
+    assert len(kinds(full, "stage", 4)) > 40
+    assert kinds(filtered, "stage", 4) == kinds(full, "stage", 4)
+    assert kinds(filtered, "action", 4) == kinds(full, "action", 4)
+    assert kinds(filtered, "message", 5) == kinds(full, "message", 5)
+    assert len([row for row in filtered if row[0] == "exit"]) * 2 < len([row for row in full if row[0] == "exit"])
+    assert [row[2] for row in filtered if row[0] == "note" and row[2] in ("filtered", "watching")] == [
+        "filtered",
+        "watching",
+    ]
 
 
 @pytest.mark.parametrize(
