@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtime.daemon.call import SERVER_VERSION
-from runtime.daemon.image_content import Descriptor, describe, from_bytes, write_blob
+from runtime.daemon.image_content import Descriptor, describe, from_bytes
 from runtime.daemon.image_install import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Installer, NewImage, build_manifest
 from runtime.daemon.image_spool import Spool
 from runtime.daemon.platforms import go_architecture
@@ -27,7 +27,7 @@ async def install_built(installer: Installer, name: str, image: BuiltImage) -> N
     layers = [describe(OCI_LAYER, layer) for layer in image.layers]
     async with installer.leases.take() as lease:
         for layer, data in zip(layers, image.layers, strict=True):
-            await write_blob(installer.containerd, layer, from_bytes(data), lease)
+            await installer.write(layer, from_bytes(data), lease)
         new = await assemble(installer, image.config, layers, lease)
         await installer.install(new, lease)
         await installer.names.give(name, new.target)
@@ -58,7 +58,7 @@ async def install_imported(installer: Installer, name: str, spool: Spool, config
         "history": [{"created": now, "comment": comment}],
     }
     async with installer.leases.take() as lease:
-        await write_blob(installer.containerd, layer, spool.source(0, spool.size), lease)
+        await installer.write(layer, spool.source(0, spool.size), lease)
         new = await assemble(installer, json.dumps(document, separators=(",", ":")).encode(), [layer], lease)
         await installer.install(new, lease)
         await installer.names.give(name, new.target)

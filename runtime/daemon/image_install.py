@@ -18,7 +18,7 @@ from typing import Any
 from runtime.api.containerd import diff_pb2, leases_pb2, snapshots_pb2
 from runtime.daemon.containerd_client import Containerd, GRPCError, Status
 from runtime.daemon.errors import InvalidParameterError
-from runtime.daemon.image_content import Descriptor, Leases, from_bytes, set_labels, write_blob
+from runtime.daemon.image_content import Descriptor, Leases, Source, from_bytes, set_labels, write_blob
 from runtime.daemon.image_names import ImageNames
 from runtime.daemon.images import CHOSEN_LABEL, chain_ids
 
@@ -58,11 +58,17 @@ class Installer:
     snapshotter: str
     leases: Leases
     names: ImageNames
-    _unpacking: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    _making: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    """By digest: what two clients want at the same time, the second waits for and then finds there."""
 
     async def put(self, blob: Descriptor, data: bytes, lease: str) -> None:
         """Put a small blob (manifest, config) into the content store."""
-        await write_blob(self.containerd, blob, from_bytes(data), lease)
+        await self.write(blob, from_bytes(data), lease)
+
+    async def write(self, blob: Descriptor, source: Source, lease: str) -> None:
+        """Put a blob into the content store, unless it is there. Raises WrongContentError."""
+        async with self._making[blob.digest]:
+            await write_blob(self.containerd, blob, source, lease)
 
     async def install(self, image: NewImage, lease: str) -> None:
         """Label, then unpack whatever is not unpacked yet. Raises LayerMismatchError."""
@@ -101,8 +107,7 @@ class Installer:
     async def unpack(self, layer: dict[str, Any], diff_ids: list[str], lease: str) -> None:
         """Make the snapshot of one more layer: the last of `diff_ids`, on top of the others, unless it exists."""
         chain = chain_ids(diff_ids)
-        # Two pulls of images that share a layer: the second waits, and finds it there.
-        async with self._unpacking[chain[-1]]:
+        async with self._making[f"snapshot {chain[-1]}"]:
             if not await self.is_unpacked(diff_ids, lease):
                 await self._unpack(layer, diff_ids, ["", *chain], lease)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtime.daemon import platforms
-from runtime.daemon.image_content import Descriptor, Source, write_blob
+from runtime.daemon.image_content import Descriptor, Source
 from runtime.daemon.image_import import assemble
 from runtime.daemon.image_install import OCI_LAYER, Installer, NewImage
 from runtime.daemon.image_spool import BadArchiveError, Spool
@@ -123,7 +123,7 @@ async def _load_entry(archive: ImageArchive, installer: Installer, entry: dict[s
     layers = []
     for name in entry["Layers"] or []:
         layer = archive.describe(name, f"{OCI_LAYER}+gzip" if archive.is_gzip(name) else OCI_LAYER)
-        await write_blob(installer.containerd, layer, archive.source(name), lease)
+        await installer.write(layer, archive.source(name), lease)
         layers.append(layer)
     return await assemble(installer, archive.bytes(entry["Config"]), layers, lease)
 
@@ -157,7 +157,7 @@ async def _put(archive: ImageArchive, installer: Installer, entry: dict[str, Any
     name = _blob_name(entry["digest"])
     _, size = archive.place(name)
     blob = Descriptor(str(entry.get("mediaType") or OCI_LAYER), str(entry["digest"]), size)
-    await write_blob(installer.containerd, blob, archive.source(name), lease)
+    await installer.write(blob, archive.source(name), lease)
     return blob
 
 

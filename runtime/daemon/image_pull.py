@@ -9,10 +9,9 @@ name      alpine:latest, and alpine@sha256:... for where it came from
 
 import asyncio
 import json
-from collections import defaultdict
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
@@ -27,7 +26,6 @@ from runtime.daemon.image_content import (
     describe,
     digest_of,
     has_blob,
-    write_blob,
 )
 from runtime.daemon.image_install import Installer, LayerMismatchError, NewImage, checked_diff_ids
 from runtime.daemon.images import ImageStore
@@ -64,8 +62,6 @@ class Puller:
     events: EventLog
     mirrors: tuple[str, ...] = ()
     insecure: tuple[str, ...] = ()
-    _coming: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
-    """By digest: a layer that two pulls want is fetched once."""
 
     async def pull(self, wanted: Wanted, progress: ProgressStream, *, all_tags: bool = False) -> None:
         """Pull one tag or digest, or every tag. Raises ApiError; see also image_transfer's `as_answer`."""
@@ -178,7 +174,7 @@ class Puller:
             if not here or not await has_blob(self.installer.containerd, layer.digest):
                 return number
             # Held by asking for it again, under the lease.
-            await write_blob(self.installer.containerd, layer, transfer.source(layer), transfer.lease)
+            await self.installer.write(layer, transfer.source(layer), transfer.lease)
             # An image that is here under another name is nothing to tell of, layers that other images have are.
             if not transfer.known:
                 await transfer.progress.step(_short(layer), "Already exists")
@@ -192,9 +188,9 @@ class Puller:
             return ""
 
     async def _download(self, transfer: "_Transfer", turn: asyncio.Semaphore, layer: Descriptor) -> None:
-        async with turn, self._coming[layer.digest]:
+        async with turn:
             try:
-                await write_blob(self.installer.containerd, layer, transfer.source(layer), transfer.lease)
+                await self.installer.write(layer, transfer.source(layer), transfer.lease)
             except WrongContentError as error:
                 raise ServerError(f"filesystem layer verification failed for digest {layer.digest}") from error
             await transfer.progress.step(_short(layer), "Download complete")

@@ -1,5 +1,6 @@
 """Images under bad luck: kill -9 in the middle of a pull, clients that leave, registries and archives in disorder."""
 
+import gzip
 import io
 import json
 import os
@@ -168,6 +169,50 @@ def test_client_that_leaves_gives_its_pull_up(stack: ImageStack, registry: FakeR
     registry.go_on.set()
 
     assert f"{registry.host}/x:1" not in stack.tags()
+
+
+def test_two_pulls_of_one_image_fetch_it_once(stack: ImageStack, registry: FakeRegistry, image: Image) -> None:
+    """The second waits for the first, and has the image when it is there."""
+    registry.images["x:1"] = image
+    registry.pause_at = 100_000
+    first = begin_pull(stack, registry)
+    second = UnixConnection(stack.socket)
+    second.request("POST", f"/images/create?fromImage={registry.host}/x&tag=1")
+    while registry.asked.count(registry.asked[0]) < 2:  # the second has begun, too
+        os.sched_yield()
+
+    registry.go_on.set()
+    said = [connection.getresponse().read() for connection in (first, second)]
+    for connection in (first, second):
+        connection.close()
+
+    assert [b"errorDetail" in one for one in said] == [False, False]
+    paths = [path for path, _ in registry.asked if path.endswith(tuple(image.layers()))]
+    assert sorted(paths) == sorted(set(paths))
+    assert stack.ask("DELETE", f"/images/{registry.host}/x:1")[0] == 200
+
+
+def test_layers_are_kept_for_a_pull_while_their_image_is_removed(
+    stack: ImageStack, registry: FakeRegistry, image: Image
+) -> None:
+    """An image of the same layers goes while the new one is still coming."""
+    layers = [gzip.decompress(image.blobs[digest]) for digest in image.layers()]
+    registry.images |= {"x:1": build(*layers[:1]), "y:1": image}
+    assert stack.pull(f"{registry.host}/x") == ""
+    registry.pause_at = 100_000
+    registry.paused.clear()
+    connection = UnixConnection(stack.socket)
+    connection.request("POST", f"/images/create?fromImage={registry.host}/y&tag=1")
+    registry.paused.wait()
+
+    assert stack.ask("DELETE", f"/images/{registry.host}/x:1")[0] == 200
+    registry.pause_at = -1
+    registry.go_on.set()
+    lines = connection.getresponse().read().splitlines()
+    connection.close()
+
+    assert b"Downloaded newer image" in lines[-1]
+    assert stack.ask("DELETE", f"/images/{registry.host}/y:1")[0] == 200
 
 
 def test_broken_connection_is_taken_up_where_it_broke(stack: ImageStack, registry: FakeRegistry, image: Image) -> None:
