@@ -152,7 +152,9 @@ class LiveSession:
         return self._go_on(StepEvent())
 
     def resume(self) -> str:
-        return self._go_on(Resume())
+        """Run on without holding at any stage; a step key, or a pause, holds again."""
+        stages = (str(stage["id"]) for stage in self.recording.header.stages)
+        return self._go_on(*(ArmBreakpoint(stage, False) for stage in stages), Resume())
 
     def interrupt(self) -> str:
         if self.ended:
@@ -221,7 +223,7 @@ class LiveSession:
             os.close(self.terminal_fd)
             self.terminal_fd = -1
 
-    def _go_on(self, command: Command) -> str:
+    def _go_on(self, *commands: Command) -> str:
         if not self.cursor.at_end:
             self.cursor.to_end(follow=True)
             return RETURNED
@@ -231,7 +233,8 @@ class LiveSession:
         if not self.held or self._stops_answered == len(self.recording.stops):
             return "running: p pauses"
         self._stops_answered = len(self.recording.stops)
-        self._send(command)
+        for command in commands:
+            self._send(command)
         return ""
 
     def _reached(self) -> str:

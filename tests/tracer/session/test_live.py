@@ -101,6 +101,25 @@ def test_live_is_held_at_a_stage_until_it_is_told_to_go_on(start: Callable[[Laun
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("key", "holds"), [("step_stage", 2), ("resume", 1)])
+def test_live_step_holds_at_the_next_stage_and_resume_at_none(
+    start: Callable[[Launch], LiveSession], client: str, key: str, holds: int
+) -> None:
+    """Two stages: the step is held at the second, resuming runs through to the end."""
+    ends = {**STAGES[0], "id": "shell-ends", "on": {"process": "exited", "fields": {}}}
+    session = start(replace(launch(client, "hello", hold=True), stages=(*STAGES, ends)))
+    wait_until(session, lambda: session.held)
+
+    getattr(session, key)()
+    wait_until(session, lambda: session.ended or len(session.recording.stops) == 2)
+    session.step_stage()
+    wait_until(session, lambda: session.ended)
+
+    assert len(session.recording.stages) == 2
+    assert len(session.recording.stops) == holds
+
+
+@pytest.mark.slow
 def test_live_step_in_the_past_first_returns_to_the_present(
     start: Callable[[Launch], LiveSession], client: str
 ) -> None:
