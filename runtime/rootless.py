@@ -8,7 +8,7 @@ The command runs in a user namespace and a mount namespace of its own; everythin
 
     this process                                  child, stays outside
       |-- fork ------------------------------------> |
-      |   unshare(NEWUSER | NEWNS)                   |
+      |   unshare(NEWUSER | NEWNS [| NEWNET])        |
       |-- "unshared" ------------------------------> |   newuidmap PID 0 UID 1 1 100000 65536
       |                                              |   newgidmap PID 0 GID 1 1 100000 65536
       |<- exit status ------------------------------ |   (a process inside may only map its own id: user_namespaces(7))
@@ -17,8 +17,8 @@ The command runs in a user namespace and a mount namespace of its own; everythin
       |-- execve COMMAND
 
 It is the parent that execs, so the command has this very pid: signals reach it, and its exit code is seen, with nobody
-in between to pass them on. Left out on purpose, against rootlesskit: a network namespace with slirp4netns, a pid
-namespace, copying up /etc and /run (the stack is told its roots), port forwarding.
+in between to pass them on. With ``--net private`` there is a network namespace too (`rootless_network.py`). Left out on
+purpose, against rootlesskit: a pid namespace, copying up /etc and /run (the stack is told its roots), port forwarding.
 """
 
 import ctypes
@@ -27,15 +27,23 @@ import pwd
 import shutil
 import sys
 
+from runtime import rootless_network
+
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
+CLONE_NEWNET = 0x40000000
 MS_REC = 0x4000
 MS_SLAVE = 0x80000
 
-USAGE = """usage: python -m runtime.rootless [--] COMMAND [ARG...]
+_PORTS_INSIDE = "network: its own, with a way outside but none inside: published ports answer in it, not on the host"
+
+USAGE = """usage: python -m runtime.rootless [--net host|private] [--] COMMAND [ARG...]
 
 Run COMMAND as root of a new user and mount namespace: for an ordinary user, what rootlesskit does for dockerd.
 For root the command is run as it is.
+
+  --net host       keep the host's network, in which the command can make nothing (default)
+  --net private    a network of its own, with a way out by pasta or slirp4netns; the host's where neither can be had
 
   python -m runtime.rootless -- id
   python -m runtime.rootless -- sh -c 'cat /proc/self/uid_map'
@@ -54,10 +62,18 @@ def main(argv: list[str] | None = None) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, end="", file=sys.stdout if words else sys.stderr)
         return 0 if words else 2
-    command = words[1:] if words[0] == "--" else words
+    private = False
+    if words[0].startswith("--net"):
+        _, _, choice = words[0].partition("=")
+        choice, words = (choice, words[1:]) if choice else (words[1] if len(words) > 1 else "", words[2:])
+        if choice not in ("host", "private"):
+            print(f"rootless: --net {choice}: want host or private", file=sys.stderr)
+            return 2
+        private = choice == "private"
+    command = words[1:] if words[:1] == ["--"] else words
     try:
         if os.geteuid() != 0:
-            enter()
+            enter(private_network=private)
         os.execvp(command[0], command)
     except RootlessError as error:
         print(f"rootless: {error}", file=sys.stderr)
@@ -69,9 +85,10 @@ def main(argv: list[str] | None = None) -> int:
         return 127 if missing else 126
 
 
-def enter() -> None:
-    """Move this process into a user and a mount namespace in which it is root."""
+def enter(private_network: bool = False) -> None:
+    """Move this process into a user and a mount namespace, and maybe a network's, in which it is root."""
     uid, gid = os.geteuid(), os.getegid()
+    supervisor = _network_supervisor(private_network)
     libc = ctypes.CDLL(None, use_errno=True)
     mappers = [mapper for mapper in (_mapper("uid", uid, uid), _mapper("gid", uid, gid)) if mapper]
     go_reader, go_writer = os.pipe()
@@ -80,7 +97,7 @@ def enter() -> None:
     if child == 0:
         os._exit(_map_from_outside(os.getppid(), mappers, go_reader, go_writer))
     os.close(go_reader)
-    if libc.unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0:
+    if libc.unshare(CLONE_NEWUSER | CLONE_NEWNS | (CLONE_NEWNET if supervisor else 0)) != 0:
         number = ctypes.get_errno()
         os.close(go_writer)  # the child reads the end of the pipe, and ends
         os.waitpid(child, 0)
@@ -97,7 +114,19 @@ def enter() -> None:
             f"the new namespace may not mount ({os.strerror(ctypes.get_errno()).lower()}): a security module takes "
             "away its rights; on Ubuntu, sysctl kernel.apparmor_restrict_unprivileged_userns=0 gives them back"
         )
-    _give_up("network: the host's own is kept; containers have it, or none, as no link can be made in it from here")
+    if supervisor is not None:
+        reason = supervisor.wait_for_network()
+        _give_up(f"network: there is no way outside: {reason}" if reason else _PORTS_INSIDE)
+
+
+def _network_supervisor(private_network: bool) -> rootless_network.Supervisor | None:
+    """Who will see to the way out of a network namespace; None where the host's own network is kept."""
+    reason = rootless_network.why_not() if private_network else ""
+    if private_network and not reason:
+        return rootless_network.Supervisor()
+    kept = "network: the host's own is kept; containers have it, or none, as no link can be made in it from here"
+    _give_up(f"{kept}: {reason}" if reason else kept)
+    return None
 
 
 def _mapper(kind: str, uid: int, own: int) -> tuple[str, ...]:

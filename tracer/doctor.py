@@ -171,12 +171,14 @@ def check_network() -> Finding:
     """Whether links can be made, which a bridge and its veth pairs are."""
     if os.geteuid() == 0 and not procfs.in_user_namespace() and _holds(_CAP_NET_ADMIN):
         return Finding("network", True, "bridge and veth pairs can be made")
-    return Finding(
-        "network",
-        False,
-        "no links can be made in the host's network",
-        "containers have the host's network or none; a bridge of their own needs root",
-    )
+    from runtime.rootless_network import why_not
+
+    if not (reason := why_not()):
+        return Finding(
+            "network", True, "a bridge in a network of the stack's own, with a way out by pasta or slirp4netns"
+        )
+    cost = "containers have the host's network or none; a bridge of their own needs root, or pasta or slirp4netns"
+    return Finding("network", False, f"no links can be made in the host's network, nor in another: {reason}", cost)
 
 
 def check_terminal() -> Finding:

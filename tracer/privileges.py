@@ -11,8 +11,11 @@ _MARK = "GLASSBOTTOM_ROOTLESS"
 """Set inside, so that a namespace which did not make us root is not entered again and again."""
 
 
-def become_root_of_a_namespace() -> None:
-    """Return at once for root; otherwise replace this process by the same command inside a user namespace."""
+def become_root_of_a_namespace(*, private_network: bool = True) -> None:
+    """Return at once for root; otherwise replace this process by the same command inside a user namespace.
+
+    With a network of its own where one can be had, so that containers have a bridge; who starts none needs none.
+    """
     if os.geteuid() == 0:
         return
     if os.environ.get(_MARK) == "1":
@@ -22,4 +25,5 @@ def become_root_of_a_namespace() -> None:
     os.environ[_MARK] = "1"
     sys.stdout.flush()
     command = [sys.executable, "-m", "tracer", *sys.argv[1:]]
-    os.execv(sys.executable, [sys.executable, "-m", "runtime.rootless", "--", *command])
+    network = "private" if private_network else "host"
+    os.execv(sys.executable, [sys.executable, "-m", "runtime.rootless", "--net", network, "--", *command])

@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
         _ask()
         sys.argv.append("--force")  # asked once, answered once: the command may be started again below
     cleanup.kill_abandoned(also_alive=options.all)
-    privileges.become_root_of_a_namespace()
+    privileges.become_root_of_a_namespace(private_network=False)
     reports = cleanup.cleanup_abandoned(also_alive=options.all)
     if options.json:
         print(json.dumps([asdict(report) for report in reports], indent=2))
