@@ -10,7 +10,7 @@ at decoded fields, and `after` names what must have come before. A stage that st
 `SyscallEntered`, before the call happens, by asking the decoder what the call would amount to; its exit is then of no
 interest.
 
-What two cores do to the order in which the ends of a message are reported is `early`'s concern.
+What two cores, and independent processes, do to the order of sightings is `early`'s concern.
 
 Fields that every pattern may ask for, beside those of its kind:
 
@@ -50,6 +50,7 @@ class Matcher:
 
     def __init__(self, stages: Sequence[Stage], syscall_names: Mapping[int, str]) -> None:
         self._names = syscall_names
+        self._stages = {stage.id: stage for stage in stages}
         self._layers = LayerFold()
         self._entered: set[str] = set()
         self._early = EarlySightings()
@@ -108,9 +109,8 @@ class Matcher:
         if event.side == "received":
             self._keep_readers(key, sequence, event, fields)
         elif found:
-            for sighting in self._early.settle(event, self._missing):
-                self._enter([sighting.stage])
-                found.append(sighting.entered)
+            self._early.writer_seen(event)
+            found += self._enter_kept()
         return found
 
     def _keep_readers(
@@ -162,23 +162,40 @@ class Matcher:
         if not waiting:
             return []
         layer = self._layers.layer_of(pid)
-        found: list[Stage] = []
+        found: list[StageEntered] = []
         for stage, pattern in waiting:
             if stage.layer is layer and stage.id not in self._entered and pattern.accepts(fields):
-                missing = self._missing(stage)
-                if missing:
-                    entered = StageEntered(time_ns, tid, pid, stage.id, sequence)
-                    self._early.keep_follower(stage, entered, missing)
+                entered = StageEntered(time_ns, tid, pid, stage.id, sequence)
+                if self._may_be_entered(stage):
+                    found.append(entered)
                 else:
-                    found.append(stage)
-        if found:
-            self._enter(found)
-        return [StageEntered(time_ns, tid, pid, stage.id, sequence) for stage in found]
+                    self._early.keep(stage, entered, self._missing(stage))
+        # Only now: one event is not evidence of a stage and of the one after it.
+        for entered in found:
+            self._enter(self._stages[entered.stage])
+        return found + self._enter_kept() if found else found
 
-    def _enter(self, stages: Sequence[Stage]) -> None:
-        self._entered |= {stage.id for stage in stages}
+    def _enter_kept(self) -> list[StageEntered]:
+        """What was kept and may be entered now, in order."""
+        found: list[StageEntered] = []
+        while (sighting := self._early.next_ready(self._may_be_entered)) is not None:
+            self._enter(sighting.stage)
+            found.append(sighting.entered)
+        return found
+
+    def _enter(self, stage: Stage) -> None:
+        self._entered.add(stage.id)
         for waiting in self._waiting.values():
-            waiting[:] = [pair for pair in waiting if pair[0].id not in self._entered]
+            waiting[:] = [pair for pair in waiting if pair[0] is not stage]
+
+    def _may_be_entered(self, stage: Stage) -> bool:
+        return not self._missing(stage) and not any(self._is_under_way(name) for name in stage.behind)
+
+    def _is_under_way(self, name: str) -> bool:
+        """Whether a stage is still to come, and everything that it comes after was seen."""
+        if name in self._entered:
+            return False
+        return all(before in self._entered or before in self._early for before in self._stages[name].after)
 
     def _missing(self, stage: Stage) -> list[str]:
         """The stages that this one comes after, and that were not entered yet."""

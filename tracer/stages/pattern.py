@@ -12,6 +12,7 @@ nothing more: where that is too little, the decoder lacks an action.
     stop = "entry"                 # hold before the call is made; "exit": once it has happened
     source = "runtime/oci/rootfs.py:pivot_root"
     after = ["mounts-made"]        # looked for only once these stages were entered
+    behind = ["client-told"]       # entered after these where they are under way, though it may be seen before them
     [stages.on]                    # or [[stages.on]] several times: any of them
     action = "RootPivoted"         # or message = "http", process = "executed", call = "listen"
     fields = { put_old = "." }     # a value, a list of values (any of), or { prefix = "..." }
@@ -30,7 +31,7 @@ Stop = Literal["entry", "exit"]
 _KINDS: tuple[PatternKind, ...] = ("message", "action", "process", "call")
 _PROCESS_EVENTS = ("forked", "executed", "exited")
 _STAGE_KEYS = frozenset(
-    ("id", "layer", "title", "about", "stop", "time_sensitive", "source", "after", "on", "optional", "hold")
+    ("id", "layer", "title", "about", "stop", "time_sensitive", "source", "after", "behind", "on", "optional", "hold")
 )
 _REQUIRED = ("id", "layer", "title", "about", "source", "on")
 
@@ -83,6 +84,9 @@ class Stage:
     """True where a real program has a deadline running here: a long hold changes the story."""
     after: tuple[str, ...] = ()
     """Stages that must have been entered before this one is looked for."""
+    behind: tuple[str, ...] = ()
+    """Stages of independent processes that come first when the story is told: where one of them is under way (all that
+    it is `after` was seen), this stage is entered only once that one was."""
     optional: bool = False
     """True where a run may be right without it (another runtime spells it in a way that leaves no trace)."""
     hold: bool = True
@@ -97,9 +101,10 @@ def parse_stages(tables: Sequence[Mapping[str, object]]) -> tuple[Stage, ...]:
         known = {earlier.id for earlier in stages}
         if stage.id in known:
             raise StageError(f"stage {stage.id!r}: the id is used twice")
-        for name in stage.after:
-            if name not in known:
-                raise StageError(f"stage {stage.id!r}: key 'after' names {name!r}, which is no earlier stage")
+        for key, names in (("after", stage.after), ("behind", stage.behind)):
+            for name in names:
+                if name not in known:
+                    raise StageError(f"stage {stage.id!r}: key {key!r} names {name!r}, which is no earlier stage")
         stages.append(stage)
     return tuple(stages)
 
@@ -124,6 +129,11 @@ def _parse_stage(table: Mapping[str, object], index: int) -> Stage:
     for pattern in on:
         if stop == "entry" and pattern.kind not in ("action", "call"):
             raise StageError(f"{where}: key 'stop' is 'entry', but a {pattern.kind} is only seen when it has happened")
+    behind = _names(table, "behind", where)
+    if stop == "entry" and behind:
+        raise StageError(
+            f"{where}: key 'stop' is 'entry', but what is behind others may be entered when it is too late"
+        )
     return Stage(
         id=_text(table, "id", where),
         layer=layer,
@@ -133,7 +143,8 @@ def _parse_stage(table: Mapping[str, object], index: int) -> Stage:
         on=on,
         stop="entry" if stop == "entry" else "exit",
         time_sensitive=_flag(table, "time_sensitive", where),
-        after=_names(table.get("after", ()), where),
+        after=_names(table, "after", where),
+        behind=behind,
         optional=_flag(table, "optional", where),
         hold=_flag(table, "hold", where, default=True),
     )
@@ -202,7 +213,8 @@ def _flag(table: Mapping[str, object], key: str, where: str, *, default: bool = 
     return value
 
 
-def _names(value: object, where: str) -> tuple[str, ...]:
+def _names(table: Mapping[str, object], key: str, where: str) -> tuple[str, ...]:
+    value = table.get(key, ())
     if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(item, str) for item in value):
-        raise StageError(f"{where}: key 'after' is not a list of stage ids")
+        raise StageError(f"{where}: key {key!r} is not a list of stage ids")
     return tuple(value)

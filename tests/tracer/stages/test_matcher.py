@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tracer.events import ActionSeen, Event, MessageSeen, ProcessExecuted, ProcessExited, ProcessForked, SyscallEntered
@@ -40,6 +40,8 @@ def table(id: str, **more: object) -> dict[str, object]:
         ({"on": []}, "key 'on' is neither"),
         ({"after": "first"}, "key 'after' is not a list"),
         ({"after": ["nobody"]}, "names 'nobody', which is no earlier stage"),
+        ({"behind": ["nobody"]}, "key 'behind' names 'nobody', which is no earlier stage"),
+        ({"stop": "entry", "on": {"action": "A"}, "behind": ["first"]}, "entered when it is too late"),
         ({"title": " "}, "key 'title' is not a text"),
         ({"time_sensitive": 1}, "key 'time_sensitive' is not true or false"),
     ],
@@ -197,3 +199,43 @@ def test_any_shuffle_of_independent_processes_gives_the_same_stages(order: list[
     assert sorted(found) == sorted(str(stage["id"]) for stage in INDEPENDENT)
     for first, second in itertools.pairwise([["client-raw", "hostname"], ["client-gone", "pivot"]]):
         assert all(found.index(a) < found.index(b) for a, b in zip(first, second, strict=True))
+
+
+TOLD = [
+    table("starts", layer="client", on={"action": "Asked"}),
+    table("runs", layer="runtime", on={"action": "Ran"}),
+    table("told", layer="client", on={"action": "Told"}, after=["starts"], behind=["runs"]),
+    table("speaks", on={"action": "Spoke"}, after=["runs"], behind=["told"], optional=True),
+    table("heard", layer="daemon", on={"action": "Heard"}, after=["speaks"], optional=True),
+    table("ends", on={"action": "Ended"}, after=["runs"], behind=["told", "heard"]),
+    table("over", layer="daemon", on={"action": "Over"}, after=["ends"]),
+]
+
+
+def act(pid: int, name: str) -> Event:
+    return ActionSeen(0, pid, pid, name, {}, ())
+
+
+@given(st.permutations("client runtime runtime runtime daemon daemon".split()))
+def test_independent_stages_are_told_in_one_order_however_they_interleave(order: list[str]) -> None:
+    """What is seen while a stage before it is under way is entered behind it, and what follows from it after that."""
+    chains = {
+        "client": iter([act(1, "Told")]),
+        "runtime": iter([act(3, "Ran"), act(3, "Spoke"), act(3, "Ended")]),
+        "daemon": iter([act(2, "Heard"), act(2, "Over")]),
+    }
+    events = [next(chains[name]) for name in order]
+    heard, spoke = events.index(act(2, "Heard")), events.index(act(3, "Spoke"))
+    over, ended = events.index(act(2, "Over")), events.index(act(3, "Ended"))
+    assume(heard > spoke and over > ended)  # the one is the effect of the other
+
+    found = run(Matcher(parse_stages(TOLD), NAMES), [*seated(), act(1, "Asked"), *events])
+
+    assert found == [stage["id"] for stage in TOLD]
+
+
+def test_a_stage_does_not_wait_for_one_that_is_not_under_way() -> None:
+    """A program that says nothing ends all the same; nobody hears what nobody said."""
+    events = [act(1, "Asked"), act(3, "Ran"), act(1, "Told"), act(3, "Ended"), act(2, "Over")]
+
+    assert run(Matcher(parse_stages(TOLD), NAMES), [*seated(), *events]) == ["starts", "runs", "told", "ends", "over"]
