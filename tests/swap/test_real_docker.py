@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.swap.test_seats import read
+from tests.seat_stages import read
 from tests.tui.test_terminal_gone import Watched
 from tracer.events import MessageSeen, NoteMade, RecordingEnded
 

@@ -1,20 +1,19 @@
 """Every sensible combination of seats: the container starts, prints and exits, and the tracer finds the same stages.
 
-Which stages a real part cannot show is data here, each with its reason; what is named must be missing, so that a stage
-which comes to be found has to be taken off the list.
+Which stages a real part cannot show is data (`seat_stages.py`); what is named must be missing, so that a stage which
+comes to be found has to be taken off the list.
 """
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tracer import codec
-from tracer.events import NoteMade, RecordingEnded, RecordingHeader, StageEntered
-from tracer.lessons import FIRST, load_lesson
+from tests.seat_stages import expected, read
+from tracer.events import NoteMade, RecordingEnded, StageEntered
 
 pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow]
 
@@ -35,14 +34,6 @@ COMBINATIONS = (
 )
 PROGRAMS = {"--shim runc": "containerd-shim-runc-v2"}
 
-WITHOUT_A_TERMINAL = frozenset({"client-terminal-raw", "console-handed-over", "key-pressed"})
-NOT_IN = {
-    # dockerd has images of its own, and puts their layers together by itself (moby: daemon/graphdriver).
-    "--daemon dockerd": {"daemon-finds-image", "daemon-prepares-snapshot", "shim-mounts-rootfs"}
-    # It subscribes to the topics under /tasks/ alone, and containerd does not send what nobody wants.
-    | {"event-container-created"},
-}
-
 
 @pytest.mark.parametrize("seats", COMBINATIONS, ids=lambda seats: seats.replace("--", "").replace(" ", "-") or "ours")
 def test_a_container_runs_in_every_combination_of_seats(
@@ -58,29 +49,12 @@ def test_a_container_runs_in_every_combination_of_seats(
     done = subprocess.run([*command, "--rm", "hostbox", "sh", "-c", "echo hi; exit 3"], capture_output=True, text=True)
     header, events = read(path)
 
-    missing = WITHOUT_A_TERMINAL.union(*(NOT_IN.get(pair, set()) for pair in pairs))
     found = [event.stage for event in events if isinstance(event, StageEntered)]
     unknown = [event.text for event in events if isinstance(event, NoteMade) and event.topic == "unknown-stop"]
     assert (done.returncode, done.stdout) == (3, "hi\n"), done.stderr
-    assert sorted(found) == sorted(stage for stage in STAGES if stage not in missing)
+    assert sorted(found) == expected({option.strip("-"): name for option, name in map(str.split, pairs)})
     assert [os.path.basename(header.seats[pair.split()[0].strip("-")]) for pair in pairs] == [
         pair.split()[1] if pair not in PROGRAMS else "io.containerd.runc.v2" for pair in pairs
     ]
     assert unknown == []
     assert isinstance(events[-1], RecordingEnded)
-
-
-STAGES = [str(stage["id"]) for stage in load_lesson(FIRST).stages]
-
-
-def read(path: Path) -> tuple[RecordingHeader, list[object]]:
-    """A recording's header, and those of its events that are no calls: there are too many of them to be decoded."""
-    with path.open(encoding="utf-8", newline="\n") as file:
-        header = codec.decode_header(file.readline())
-        return header, list(_events(file))
-
-
-def _events(lines: Iterator[str]) -> Iterator[object]:
-    for line in lines:
-        if not line.startswith(('["enter"', '["exit"')):
-            yield codec.decode_event(line)
