@@ -147,9 +147,21 @@ class Registry:
         return self.folder / "data/docker/registry/v2/blobs/sha256" / digest[7:9] / digest[7:] / "data"
 
 
+def certify(folder: Path) -> tuple[Path, Path]:
+    """A key and a certificate for 127.0.0.1 that signs itself."""
+    folder.mkdir(exist_ok=True)
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subject = ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2", "-nodes"]
+    files = ["-newkey", "rsa:2048", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(["openssl", "req", "-x509", *subject, *files], check=True, capture_output=True)
+    return key, certificate
+
+
 @contextmanager
-def docker_registry(folder: Path, auth: dict[str, Any] | None = None) -> Iterator[Registry]:
-    """Debian's docker-registry on a free port of the loopback."""
+def docker_registry(
+    folder: Path, auth: dict[str, Any] | None = None, tls: tuple[Path, Path] | None = None
+) -> Iterator[Registry]:
+    """Debian's docker-registry on a free port of the loopback; `tls` is a key and a certificate."""
     port = free_port()
     settings: dict[str, Any] = {
         "version": 0.1,
@@ -159,6 +171,8 @@ def docker_registry(folder: Path, auth: dict[str, Any] | None = None) -> Iterato
     }
     if auth:
         settings["auth"] = auth
+    if tls:
+        settings["http"]["tls"] = {"key": str(tls[0]), "certificate": str(tls[1])}
     folder.mkdir(exist_ok=True)
     (folder / "config.yml").write_text(json.dumps(settings))  # JSON is YAML
     log = (folder / "log").open("w")
@@ -271,11 +285,7 @@ class TokenServer:
     """Who gives tokens for a docker-registry with `auth: token`: RS256, with the certificate in the header."""
 
     def __init__(self, folder: Path, allow: Callable[[str, str], bool]) -> None:
-        folder.mkdir(exist_ok=True)
-        self._key, self._certificate = folder / "key.pem", folder / "certificate.pem"
-        subject = ["-subj", "/CN=test", "-days", "2", "-nodes", "-newkey", "rsa:2048"]
-        files = ["-keyout", str(self._key), "-out", str(self._certificate)]
-        subprocess.run(["openssl", "req", "-x509", *subject, *files], check=True, capture_output=True)
+        self._key, self._certificate = certify(folder)
         self._allow = allow
         """(user, repository) -> may this user pull and push there?"""
         self.fake = FakeRegistry()

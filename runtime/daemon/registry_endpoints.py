@@ -38,7 +38,7 @@ class Endpoint:
         target = urlsplit(url)
         host = target.hostname or ""
         proxy = None if is_local(host) or proxy_bypass(host) else getproxies().get(target.scheme)
-        return {"ssl": _tls(self.verified), "proxy": proxy}
+        return {"ssl": tls_context(self.verified), "proxy": proxy}
 
 
 def endpoints(domain: str, mirrors: tuple[str, ...], insecure: tuple[str, ...]) -> list[Endpoint]:
@@ -60,7 +60,8 @@ def is_local(host: str) -> bool:
 
 
 @cache
-def _tls(verified: bool) -> ssl.SSLContext:
+def tls_context(verified: bool) -> ssl.SSLContext:
+    """How TLS is spoken: with the certificates that SSL_CERT_FILE or this host trusts, or whatever the other has."""
     if verified:
         return ssl.create_default_context()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -21,6 +21,7 @@ from tests.registries import (
     TokenServer,
     build,
     busybox_layer,
+    certify,
     docker_registry,
     index_of,
     layer_of,
@@ -257,6 +258,17 @@ def test_wrong_bytes_of_a_layer_are_noticed(engine: Engine, tmp_path: Path) -> N
     assert (1, "") == (status, left)
     assert f"filesystem layer verification failed for digest {image.layers()[0]}" in said
     assert ran == "good"
+
+
+@BOTH
+def test_registry_on_the_loopback_may_sign_for_itself(engine: Engine, tmp_path: Path) -> None:
+    """TLS is tried first, and nobody asks who signed it."""
+    with docker_registry(tmp_path / "r", tls=certify(tmp_path / "tls")) as registry:
+        registry.push(build(busybox_layer(name=b"by TLS")), "x:1", tmp_path)
+
+        ran = engine.must("run", "--rm", "--net", "none", "--quiet", f"{registry.host}/x:1", "cat", "/etc/name")
+
+    assert ran.endswith("by TLS")
 
 
 @BOTH
