@@ -9,7 +9,7 @@ import pytest
 
 from tests.engine.conftest import Recording
 from tracer.engine.capture import STREAM_LIMIT
-from tracer.events import NoteMade, ProcessExecuted, ProcessExited, SignalDelivered
+from tracer.events import NoteMade, ProcessExecuted, ProcessExited, ProcessForked, SignalDelivered
 
 Record = Callable[..., Recording]
 
@@ -120,6 +120,16 @@ def test_a_relative_path_is_told_with_its_folder(record_tracee: Record) -> None:
         b"parent-then": "/usr",
         b"parent-last": "/dev",
     }
+
+
+def test_a_child_that_no_tracer_sees_is_said_to_be_missing(record_tracee: Record) -> None:
+    """CLONE_UNTRACED: nothing of it is recorded but that it was asked for, and its maker goes on as without us."""
+    recording = record_tracee("untraced.py", exit_code=6)
+
+    (call,) = recording.calls("clone3")
+    (note,) = (note for note in recording.all(NoteMade) if note.topic == "untraced")
+    assert call.result not in {event.tid for event in recording.all(ProcessForked)}
+    assert note.fields == {"tid": call.tid}
 
 
 def test_a_double_fork_keeps_its_real_maker(record_tracee: Record) -> None:

@@ -95,6 +95,7 @@ def _record(launch: Launch, options: argparse.Namespace, control: Control | None
         {**fdtable.effects(), **dict.fromkeys(_AFFINITY_CALLS, affinity.after_call)},
         {
             **dict.fromkeys(_AFFINITY_CALLS, affinity.before_call),
+            **dict.fromkeys(("clone", "clone3"), census.before_clone),
             "seccomp": own_filters.before_seccomp,
             "prctl": own_filters.before_prctl,
             "listen": lambda task: story.before_listen(),

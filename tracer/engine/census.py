@@ -29,6 +29,7 @@ from tracer.redact import Redactor
 _CLONE_FS = 0x200
 _CLONE_FILES = 0x400
 _CLONE_THREAD = 0x10000
+_CLONE_UNTRACED = 0x800000
 _ENVIRONMENTS = 16
 
 
@@ -74,6 +75,16 @@ class Census:
         task = self._seat(tid, process, parent)
         self._record_birth(parent.tid, task, how, parent.entry)
         return task
+
+    def before_clone(self, task: Task) -> None:
+        """The kernel tells no tracer of a child that is made with CLONE_UNTRACED: say that one is missing."""
+        if self._clone_flags(task) & _CLONE_UNTRACED:
+            self._chronicle.note(
+                "untraced",
+                f"task {task.tid} asks for a child that no tracer is told of (CLONE_UNTRACED): it is not recorded, and "
+                "under filtered speed the calls that are watched fail for it with ENOSYS",
+                {"tid": task.tid},
+            )
 
     def adopt(self, tid: int) -> Task | None:
         """A child whose maker died before it could be asked; None where the child is gone too."""

@@ -14,7 +14,8 @@ ENOSYS. Three things follow:
    it starts (`OwnFilters`).
  - It can be seen: `Seccomp_filters:` in /proc/PID/status counts one more.
 
-Left out: a child made with CLONE_UNTRACED, which no tracer is told of, and which therefore would lose these calls.
+Left out: a child made with CLONE_UNTRACED, which no tracer is told of, and which therefore loses these calls; a note
+says that there is one (`census`).
 """
 
 import ctypes
