@@ -47,6 +47,7 @@ SHOTS = (
     Shot("pivot", "root-pivoted"),
     Shot("calls", "root-pivoted", ("z",), ("z",)),
     Shot("shell", "container-exits", ("6",), ("4",)),
+    Shot("numbers", "container-exits", ("i",), ("i",)),
 )
 """In the order of the story: the app is opened once for each size, and stepped on."""
 
@@ -62,6 +63,8 @@ async def export(path: Path, out: Path) -> list[Path]:
             for shot in SHOTS:
                 await _go_to(pilot, app, shot.stage)
                 await _press(pilot, shot.keys)
+                await app.workers.wait_for_complete()
+                await pilot.pause()
                 target = out / f"{shot.name}-{width}x{height}.svg"
                 target.write_text(app.export_screenshot(title="glassbottom"), encoding="utf-8")
                 written.append(target)
