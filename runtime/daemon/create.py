@@ -17,7 +17,7 @@ from runtime.daemon import host_config, mount_points, name_generator
 from runtime.daemon.container import Container
 from runtime.daemon.container_store import ContainerStore
 from runtime.daemon.containerd_client import Containerd, GRPCError, Status
-from runtime.daemon.errors import InvalidParameterError
+from runtime.daemon.errors import InvalidParameterError, NotFoundError, NotModeledError
 from runtime.daemon.events import EventLog
 from runtime.daemon.images import Image, ImageStore
 from runtime.daemon.json_types import check_types
@@ -79,7 +79,7 @@ class Creator:
         config = _complete_config(body, image.run_config, new_id, host)
         verify_network_mode(config, host)
         path, args = _command(config)
-        points = mount_points.parse(config, host)
+        points = mount_points.parse(config, host, self._borrowed(host["VolumesFrom"] or []))
         taken = self._containers.reserve_name(name or name_generator.generate(self._containers.is_taken), new_id)
         try:
             container = await self._make(
@@ -98,6 +98,20 @@ class Creator:
             raise
         self._events.container("create", container)
         return container, self._warnings(container)
+
+    def _borrowed(self, volumes_from: list[str]) -> list[MountPoint]:
+        """What `--volumes-from NAME[:ro]` takes from other containers."""
+        points = []
+        for text in volumes_from:
+            name, _, mode = text.partition(":")
+            if mode not in ("", "ro", "rw", "z", "Z"):
+                raise InvalidParameterError(f"invalid mode: {mode}")
+            try:
+                lender = self._containers.find(name)
+            except NotFoundError as error:
+                raise InvalidParameterError(error.message) from error  # a 404 would mean the image, and be pulled for
+            points += [point.lent(mode == "ro") for point in lender.mount_points]
+        return points
 
     def _verify_host(self, host: dict[str, Any]) -> None:
         if host.get("Init") and not self._facts.init_binary:
@@ -240,7 +254,7 @@ def _check_config(config: dict[str, Any]) -> None:
     if config.get("StopSignal"):
         parse_signal(config["StopSignal"])
     if (config.get("Healthcheck") or {}).get("Test", ["NONE"])[:1] != ["NONE"]:
-        raise InvalidParameterError("health checks are not modelled by this daemon; leave --health-cmd away")
+        raise NotModeledError("health checks: not modelled by the glassbottom daemon; leave --health-cmd away")
 
 
 def _command(config: dict[str, Any]) -> tuple[str, list[str]]:

@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from runtime.daemon import capabilities, log_options
-from runtime.daemon.errors import InvalidParameterError
+from runtime.daemon.errors import InvalidParameterError, NotModeledError
 from runtime.daemon.json_types import check_types
 
 MASKED_PATHS = (
@@ -36,6 +36,22 @@ _ZERO = (
     "IOMaximumBandwidth"
 ).split()
 _FALSE = ["AutoRemove", "Privileged", "PublishAllPorts", "ReadonlyRootfs", "OomKillDisable"]
+
+_NOT_MODELED = {
+    "Links": "--link",
+    "DeviceRequests": "--gpus",
+    "StorageOpt": "--storage-opt",
+    "VolumeDriver": "--volume-driver",
+    "KernelMemory": "--kernel-memory",
+    "CpuRealtimePeriod": "--cpu-rt-period",
+    "CpuRealtimeRuntime": "--cpu-rt-runtime",
+    "BlkioWeightDevice": "--blkio-weight-device",
+    "BlkioDeviceReadBps": "--device-read-bps",
+    "BlkioDeviceWriteBps": "--device-write-bps",
+    "BlkioDeviceReadIOps": "--device-read-iops",
+    "BlkioDeviceWriteIOps": "--device-write-iops",
+}
+"""What would have to be passed over in silence otherwise."""
 
 _TYPES: dict[str, Any] = (
     {key: [str] for key in (*_NULL[:-1], "Dns", "DnsOptions", "DnsSearch")}
@@ -106,6 +122,9 @@ def verify(host: dict[str, Any], runtimes: dict[str, str]) -> None:
         raise InvalidParameterError("SHM size can not be less than 0")
     if host["BlkioWeight"] and not 10 <= host["BlkioWeight"] <= 1000:
         raise InvalidParameterError("Range of blkio weight is from 10 to 1000")
+    for field, flag in _NOT_MODELED.items():
+        if host.get(field):
+            raise NotModeledError(f"{flag}: not modelled by the glassbottom daemon")
     log_options.verify(host["LogConfig"])
     policy = host["RestartPolicy"].get("Name") or "no"
     if policy not in ("no", "always", "on-failure", "unless-stopped"):

@@ -359,8 +359,9 @@ class Lifecycle:
         self._containers.discard(container)
         shutil.rmtree(self.fifo_directory(container), ignore_errors=True)
         if volumes:
+            borrowed = {point.volume for other in self._containers.all() for point in other.mount_points}
             for point in container.mount_points:
-                if point.anonymous and point.volume:
+                if point.anonymous and point.volume not in borrowed:
                     self._volumes.remove(point.volume, [])
         self._events.container("destroy", container)
         container.tell_removed()

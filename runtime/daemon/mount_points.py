@@ -8,7 +8,8 @@
 """
 
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from runtime.daemon.errors import InvalidParameterError
@@ -34,13 +35,24 @@ class MountPoint:
     """tmpfs only: what `--tmpfs` had after the colon."""
     make_source: bool = False
 
+    def lent(self, read_only: bool) -> "MountPoint":
+        """The same for another container, which does not take a volume along when it goes."""
+        return replace(self, read_only=self.read_only or read_only, anonymous=False)
+
     def to_json(self) -> dict[str, Any]:
         """As it is kept on disk."""
         return asdict(self)
 
 
-def parse(config: dict[str, Any], host: dict[str, Any]) -> list[MountPoint]:
-    """All mount points that a create request asks for, in the order in which they are mounted."""
+def parse(config: dict[str, Any], host: dict[str, Any], borrowed: Sequence[MountPoint] = ()) -> list[MountPoint]:
+    """All mount points that a create request asks for, in the order in which they are mounted.
+
+    Args:
+        config: ContainerConfig, with the image's volumes.
+        host: HostConfig, complete.
+        borrowed: from other containers; what is asked for at the same place replaces it.
+
+    """
     points = [_from_bind(text) for text in host.get("Binds") or []]
     points += [_from_mount(mount) for mount in host.get("Mounts") or []]
     points += [
@@ -52,6 +64,8 @@ def parse(config: dict[str, Any], host: dict[str, Any]) -> list[MountPoint]:
         seen: set[str] = set()
         twice = next(p.destination for p in points if p.destination in seen or seen.add(p.destination))  # type: ignore[func-returns-value]
         raise InvalidParameterError(f"Duplicate mount point: {twice}")
+    taken |= {point.destination for point in borrowed}
+    points += [point for point in borrowed if point.destination not in {own.destination for own in points}]
     for path in config.get("Volumes") or {}:
         destination = _absolute(path, path)
         if destination not in taken:

@@ -4,17 +4,29 @@ import ipaddress
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.daemon import container_views, detach_keys, ipam, process_list, references, timestamps, users
+from runtime.daemon import (
+    container_views,
+    detach_keys,
+    host_config,
+    ipam,
+    mount_points,
+    process_list,
+    references,
+    timestamps,
+    users,
+)
 from runtime.daemon.detach_keys import DetachFilter
-from runtime.daemon.errors import ApiError, InvalidParameterError, NotFoundError, ServerError
+from runtime.daemon.errors import ApiError, InvalidParameterError, NotFoundError, NotModeledError, ServerError
 from runtime.daemon.events import matches
 from runtime.daemon.images import chain_ids
 from runtime.daemon.lifecycle import start_exit_code
+from runtime.daemon.mount_points import MountPoint
 from runtime.daemon.rootfs_files import RootfsFiles, SnapshotMount
 from runtime.daemon.router import Router, without_version
 from runtime.daemon.signals import parse_signal
@@ -239,3 +251,25 @@ def test_list_filter_that_is_no_pattern_is_a_name() -> None:
     """A name filter is a regular expression where it can be one."""
     assert container_views._is_like("c1", "^c[0-9]$")
     assert not container_views._is_like("c1", "(")
+
+
+def test_mount_points_of_others_give_way_to_those_of_ones_own() -> None:
+    """`--volumes-from` lends what is not asked for at the same place; read-only stays, and so does the lender's claim."""
+    host: dict[str, Any] = {"Binds": ["/b:/same"]}
+    lent = [MountPoint("volume", "/v", place, anonymous=True).lent(place == "/ro") for place in ("/same", "/ro", "/rw")]
+
+    points = mount_points.parse({"Volumes": {"/rw": {}}}, host, lent)
+
+    assert [("/ro", True, False), ("/rw", False, False), ("/same", False, False)] == [
+        (point.destination, point.read_only, point.anonymous) for point in points
+    ]
+    assert "bind" == points[-1].type
+
+
+@pytest.mark.parametrize(("field", "flag"), [("DeviceRequests", "--gpus"), ("Links", "--link")])
+def test_flags_that_are_not_modelled_are_refused_by_name(field: str, flag: str) -> None:
+    """What would do nothing says so, with 501."""
+    host = host_config.complete({field: ["x"]}, "runc", False)
+
+    with pytest.raises(NotModeledError, match=flag):
+        host_config.verify(host, {"runc": "runc"})
