@@ -17,7 +17,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from grpclib.client import Channel, StreamStreamMethod, UnaryStreamMethod, UnaryUnaryMethod
 from grpclib.const import Status
-from grpclib.exceptions import GRPCError
+from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from runtime.api.containerd import (
     containers_pb2,
@@ -37,8 +37,9 @@ __all__ = ["Containerd", "GRPCError", "Service", "Status"]
 class Service:
     """One gRPC service: `await service.call("Get", request)`, `async for reply in service.stream(...)`."""
 
-    def __init__(self, channel: Channel, descriptor: ServiceDescriptor, metadata: dict[str, str]) -> None:
+    def __init__(self, channel: Channel, address: str, descriptor: ServiceDescriptor, metadata: dict[str, str]) -> None:
         self._channel = channel
+        self._address = address
         self._descriptor = descriptor
         self._metadata = metadata
         self._calls: dict[str, Any] = {}
@@ -57,8 +58,14 @@ class Service:
         return kind(self._channel, path, GetMessageClass(method.input_type), GetMessageClass(method.output_type))
 
     async def call(self, method: str, request: Any, **metadata: str) -> Any:
-        """Make one call and await its one reply. Raises GRPCError with containerd's status and text."""
-        return await self._method(method)(request, metadata={**self._metadata, **metadata})
+        """Make one call and await its one reply. Raises GRPCError with containerd's status and text.
+
+        A containerd that cannot be reached, or goes away meanwhile, is the status UNAVAILABLE, as with grpc-go.
+        """
+        try:
+            return await self._method(method)(request, metadata={**self._metadata, **metadata})
+        except (StreamTerminatedError, OSError) as error:
+            raise GRPCError(Status.UNAVAILABLE, f"cannot reach containerd at {self._address}: {error}") from error
 
     async def stream(self, method: str, request: Any) -> AsyncIterator[Any]:
         """Make one call and yield every reply until containerd ends the stream."""
@@ -82,7 +89,7 @@ class Containerd:
         metadata = {"containerd-namespace": namespace}
 
         def service(module: Any, name: str) -> Service:
-            return Service(self._channel, module.DESCRIPTOR.services_by_name[name], metadata)
+            return Service(self._channel, address, module.DESCRIPTOR.services_by_name[name], metadata)
 
         self.version = service(version_pb2, "Version")
         self.containers = service(containers_pb2, "Containers")

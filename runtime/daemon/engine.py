@@ -35,6 +35,7 @@ from runtime.daemon.spawn import ProgramError
 from runtime.daemon.spec_inputs import SpecGatherer, probe_host
 from runtime.daemon.task_client import TaskClient
 from runtime.daemon.task_events import TaskEvents
+from runtime.daemon.timestamps import ZERO
 from runtime.daemon.volumes import VolumeStore
 
 log = logging.getLogger("daemon")
@@ -110,8 +111,8 @@ class Engine:
         for complaint in self.containers.load():
             log.warning("%s", complaint)
         self.background.spawn(self.task_events.run())
-        await self._find_running_again()
         self.networks.open()
+        await self._find_running_again()
         self.sandboxes.open()
         await self._provide_default_image()
 
@@ -119,6 +120,8 @@ class Engine:
         for container in self.containers.all():
             if container.state.running:
                 self.lifecycle.readopt(container)
+            elif container.state.finished_at != ZERO:
+                self.background.spawn(self.lifecycle.remove_if_asked(container))  # what was killed had no time for it
         await self.task_events.ask_after_all()
 
     async def _provide_default_image(self) -> None:

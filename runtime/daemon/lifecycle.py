@@ -24,6 +24,7 @@ from runtime.daemon.errors import ApiError, ConflictError, InvalidParameterError
 from runtime.daemon.events import EventLog
 from runtime.daemon.sandboxes import Sandboxes
 from runtime.daemon.signals import parse_signal
+from runtime.daemon.socket_watch import wait_for_socket
 from runtime.daemon.spec_inputs import SpecGatherer
 from runtime.daemon.task_client import TaskClient
 from runtime.daemon.timestamps import rfc3339
@@ -81,8 +82,7 @@ class Lifecycle:
                 await self._run(container)
             except (GRPCError, ApiError, OSError) as error:
                 refusal = await self._start_failed(container, error)
-                if container.auto_remove:
-                    await self._remove(container, volumes=True)
+                self._background.spawn(self.remove_if_asked(container))
                 raise refusal from error
         self._background.spawn(self._finish_when_exited(container))
 
@@ -118,9 +118,7 @@ class Lifecycle:
         """Undo a start that went half way, and say why in dockerd's words."""
         message = error.message if isinstance(error, (GRPCError, ApiError)) else str(error)
         message = message or "containerd refused without a word"
-        await self._tasks.kill(container.id, SIGKILL)
-        await self._tasks.delete_task(container.id)
-        await self._tasks.delete_container(container.id)
+        await self._tasks.forget(container.id)
         self._sandboxes.detach(container)
         container.streams.drain_and_close()
         container.new_streams()
@@ -156,8 +154,18 @@ class Lifecycle:
         status, exited_ns = await container.task_exited
         async with container.lock:
             await self._finish(container, status, exited_ns)
-        if container.auto_remove:
-            await self.remove(container, force=True, volumes=True)
+        await self.remove_if_asked(container)
+
+    async def remove_if_asked(self, container: Container) -> None:
+        """Remove an ended run of `--rm`: its client waits for that, so a containerd that is away is waited for."""
+        while container.auto_remove and not container.state.running:
+            try:
+                await self.remove(container, force=True, volumes=True)
+                return
+            except GRPCError as error:
+                if error.status is not Status.UNAVAILABLE:
+                    raise
+                await wait_for_socket(self._containerd.address)
 
     async def _finish(self, container: Container, status: int, exited_ns: int) -> None:
         await self._tasks.delete_task(container.id)

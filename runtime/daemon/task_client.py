@@ -12,6 +12,7 @@ In containerd a *container* is a record (spec, snapshot, runtime) and a *task* i
 
 import json
 import os
+from signal import SIGKILL
 from typing import Any
 
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -25,6 +26,7 @@ from runtime.daemon.stdio import StdioPaths
 _SPEC_TYPE = "types.containerd.io/opencontainers/runtime-spec/1/Spec"
 _PROCESS_TYPE = "types.containerd.io/opencontainers/runtime-spec/1/Process"
 _OPTIONS_TYPE = "containerd.runc.v1.Options"
+_BUNDLE_LABEL = "com.docker/engine.bundle.path"
 
 
 class TaskClient:
@@ -48,7 +50,7 @@ class TaskClient:
         record = containers_pb2.Container(
             id=container.id, image=image, snapshotter=container.snapshotter, snapshot_key=container.id
         )
-        record.labels["com.docker/engine.bundle.path"] = ""
+        record.labels[_BUNDLE_LABEL] = ""
         record.runtime.name = self._options.shim
         record.runtime.options.CopyFrom(self._runtime_options(container))
         record.spec.type_url = _SPEC_TYPE
@@ -91,7 +93,8 @@ class TaskClient:
 
     async def delete_task(self, id: str) -> None:
         """Tasks.Delete; when it answers, the shim has flushed all output and is gone."""
-        await self._unless_gone(self._containerd.tasks.call("Delete", tasks_pb2.DeleteTaskRequest(container_id=id)))
+        request = tasks_pb2.DeleteTaskRequest(container_id=id)
+        await self._now_or_later(self._containerd.tasks.call("Delete", request))
 
     async def delete_process(self, id: str, exec_id: str) -> None:
         """Tasks.DeleteProcess of an exec that has ended."""
@@ -101,7 +104,19 @@ class TaskClient:
     async def delete_container(self, id: str) -> None:
         """Containers.Delete."""
         request = containers_pb2.DeleteContainerRequest(id=id)
-        await self._unless_gone(self._containerd.containers.call("Delete", request))
+        await self._now_or_later(self._containerd.containers.call("Delete", request))
+
+    async def forget(self, id: str) -> None:
+        """Leave nothing of a container's run in containerd, whatever state it is in."""
+        await self._now_or_later(self.kill(id, SIGKILL))
+        await self._now_or_later(self._containerd.tasks.call("Wait", tasks_pb2.WaitRequest(container_id=id)))
+        await self.delete_task(id)
+        await self.delete_container(id)
+
+    async def known_to_containerd(self) -> list[str]:
+        """Ids of the containers that a daemon has put into containerd; `ctr` may have put others there."""
+        reply = await self._containerd.containers.call("List", containers_pb2.ListContainersRequest())
+        return [container.id for container in reply.containers if _BUNDLE_LABEL in container.labels]
 
     async def exec(self, id: str, exec_id: str, process: dict[str, Any], stdio: StdioPaths) -> None:
         """Tasks.Exec: announce one more process; Tasks.Start with its exec id runs it."""
@@ -155,6 +170,14 @@ class TaskClient:
                 return None
             raise
         return reply.process
+
+    async def _now_or_later(self, call: Any) -> None:
+        """A containerd that is away keeps no run from ending: it is cleared up when it is back (task_events.py)."""
+        try:
+            await self._unless_gone(call)
+        except GRPCError as error:
+            if error.status is not Status.UNAVAILABLE:
+                raise
 
     @staticmethod
     async def _unless_gone(call: Any) -> None:

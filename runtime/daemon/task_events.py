@@ -71,15 +71,30 @@ class TaskEvents:
             log.warning("%s", sentence)
 
     async def ask_after_all(self) -> None:
-        """Find out which of the containers that should run do not any more."""
+        """Find out which of the containers that should run do not any more, and which run that should not."""
         for container in self._containers.all():
             if container.state.running and not container.state.restarting:
                 await self._ask_after(container)
+        try:
+            for container_id in await self._tasks.known_to_containerd():
+                await self._forget_stray(container_id)
+        except GRPCError as error:
+            log.warning("cannot look for runs that were left: %s", error)
+
+    async def _forget_stray(self, container_id: str) -> None:
+        """End a run that was begun for a container which has gone or is not running: one of us was killed meanwhile."""
+        container = self._containers.get(container_id)
+        if container is None:
+            await self._tasks.forget(container_id)
+        elif not container.state.running:
+            async with container.lock:  # a start under way holds it
+                if not container.state.running:
+                    await self._tasks.forget(container_id)
 
     async def _ask_after(self, container: Container) -> None:
         try:
             process = await self._tasks.get(container.id)
-        except (GRPCError, StreamTerminatedError, OSError) as error:
+        except GRPCError as error:
             log.warning("cannot ask after container %s: %s", container.name, error)
             return
         if process is None:
