@@ -4,6 +4,7 @@ What was prepared is taken down again when the block is left, however that happe
 the next one that begins here.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,8 +81,13 @@ def _seats(words: RunWords) -> dict[str, str]:
 
 
 def _check_writable(path: str) -> None:
-    """Make the file, empty, or say why not before anything is started."""
+    """Make the file, empty, or say why not before anything is started.
+
+    A pipe or a device is refused: the recording is read again while it grows, and a FIFO would wait here for a reader.
+    """
     try:
+        if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+            raise OSError(errno.EINVAL, "it is a device or a pipe, and a recording must be a file")
         with open(path, "wb"):
             pass
     except OSError as error:

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -72,3 +73,14 @@ def test_secrets_never_reach_the_file(record: Callable[..., Recording], tmp_path
     text = (tmp_path / "recording.jsonl").read_text()
     assert "correct-horse-battery" not in text
     assert "REGISTRY_PASSWORD=*********************" in text
+
+
+def test_a_full_disk_is_named() -> None:
+    """The engine ends, what it traced with it, and the sentence says which file could not be written."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tracer.engine", "--recording", "/dev/full", "--", "true"],
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.returncode, done.stderr) == (125, "glassbottom engine: /dev/full: no space left on device\n")

@@ -85,6 +85,7 @@ def test_every_verb_teaches_by_an_example(verb: str) -> None:
         ),
         (("record", "--speed", "fast", "run", "hostbox"), 2, "--speed fast: it is one of full, filtered, wire"),
         (("record", "-o", "/", "run", "hostbox"), 125, "cannot write /: is a directory"),
+        (("record", "-o", "/dev/full", "run", "hostbox"), 125, "cannot write /dev/full: it is a device or a pipe"),
         (
             ("record", "-o", "x", "--", "docker", "ps"),
             125,

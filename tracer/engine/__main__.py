@@ -44,8 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0  # the session went away before it asked for anything
         return _record(launch, options, control)
     except (OSError, RecordingError) as error:
-        sys.stderr.write(f"glassbottom engine: {error}\n")
+        sys.stderr.write(f"glassbottom engine: {_sentence(error)}\n")
         return 125
+
+
+def _sentence(error: OSError | RecordingError) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {(error.strerror or str(error)).lower()}"
+    return str(error)
 
 
 def _parser() -> argparse.ArgumentParser:

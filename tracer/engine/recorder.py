@@ -15,7 +15,7 @@ _BATCH = 256
 
 
 class Recorder:
-    """The growing file. Raises OSError where it cannot be created."""
+    """The growing file. Raises OSError with its path where it cannot be created or written."""
 
     def __init__(self, path: str) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -62,6 +62,9 @@ class Recorder:
         # Lone surrogates cannot come from the engine's own decoding, but a command line may bring them.
         rest = memoryview("".join(self._lines).encode("utf-8", "backslashreplace"))
         self._lines.clear()
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
+        try:
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+        except OSError as error:  # the disk is full, mostly: say which, as no errno does
+            raise OSError(error.errno, error.strerror, os.path.realpath(self.path)) from error
         self.grown = True
