@@ -27,5 +27,6 @@ def record(argv: Sequence[str], directory: Path, environment: Mapping[str, str])
 def read(recording: Path) -> list[Line]:
     """A recording's lines."""
     with recording.open(encoding="utf-8") as file:
-        lines = StraceLines(decode_header(file.readline()).syscalls)
+        header = decode_header(file.readline())
+        lines = StraceLines(header.syscalls, header.architecture)
         return [Line(tid, text) for row in file for tid, text in lines.feed(decode_event(row))]

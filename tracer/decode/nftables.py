@@ -8,9 +8,9 @@ it (libnftnl, include/uapi/linux/netfilter/nf_tables.h). They are told one by on
 Left out: elements of sets, and what iptables' own matches and targets hold inside (they are told by name).
 """
 
-import socket
 import struct
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 from tracer.events import Scalar
 
@@ -161,7 +161,7 @@ def _value(field: str, value: bytes) -> str:
 
 
 def _address(value: bytes) -> str:
-    return socket.inet_ntop(socket.AF_INET if len(value) == 4 else socket.AF_INET6, value)
+    return str(ip_address(value))
 
 
 def _number(value: bytes) -> int:

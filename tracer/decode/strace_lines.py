@@ -22,8 +22,9 @@ STRING_BYTES = 256
 class StraceLines:
     """The fold: events in, lines out, each with the thread that it belongs to."""
 
-    def __init__(self, signatures: Mapping[int, Signature]) -> None:
+    def __init__(self, signatures: Mapping[int, Signature], machine: str) -> None:
         self._signatures = signatures
+        self._machine = machine
         self._begun: dict[int, SyscallEntered] = {}
         """Thread -> the call that it is in, where its beginning was recorded."""
 
@@ -51,4 +52,4 @@ class StraceLines:
             yield tid, self._call(begun).replace(" <unfinished ...>", ") = ?")
 
     def _call(self, event: SyscallEntered | SyscallExited) -> str:
-        return format_call(event, self._signatures.get(event.number), STRING_BYTES)
+        return format_call(event, self._signatures.get(event.number), STRING_BYTES, self._machine)

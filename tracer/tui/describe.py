@@ -8,9 +8,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tracer.decode.remarks import environment_changes, filter_lines, setting
 from tracer.decode.text import arguments, format_call, result_text
 from tracer.events import ActionSeen, MessageSeen, ProcessExecuted, StageEntered, SyscallEntered, SyscallExited
-from tracer.model import Process
+from tracer.model import Execution, Process
 from tracer.model.conversation import Sighting
 from tracer.report.process_tree import describe_end, short_command
 from tracer.tui.short_text import short_title
@@ -128,7 +129,8 @@ def _why(view: TraceView) -> str:
 def _call_line(view: TraceView, sequence: int) -> str:
     event = view.event(sequence)
     if isinstance(event, SyscallEntered | SyscallExited):
-        return format_call(event, view.model.header.syscalls.get(event.number))
+        header = view.model.header
+        return format_call(event, header.syscalls.get(event.number), machine=header.architecture)
     return f"event {sequence}"
 
 
@@ -139,16 +141,23 @@ def _call(view: TraceView, sequence: int) -> Group:
         page.line("damaged", "this line of the recording cannot be read")
         return page.done()
     signature = view.model.header.syscalls.get(event.number)
-    page.text(Text(format_call(event, signature) + "\n", style=view.ink.strong))
+    machine = view.model.header.architecture
+    page.text(Text(format_call(event, signature, machine=machine) + "\n", style=view.ink.strong))
     page.line("made by", _who(view, view.model.process_of(sequence), sequence))
     page.line("task", str(event.tid))
     page.line("event", f"{sequence} of the recording")
     if because := _why(view):
         page.line("why", because)
     page.heading("arguments")
-    for argument in arguments(event, signature):
+    for argument in arguments(event, signature, machine):
         page.line(f"  {argument.name}", argument.text)
     page.line("  returned", result_text(event, signature) or "not yet: it waits, or is held before it begins")
+    if told := setting(event, signature):
+        page.line("  sets", told)
+    if rules := filter_lines(event):
+        page.heading("filter")
+        page.line("  in all", rules[0])
+        page.line("  program", "\n".join(rules[1:]))
     if any(event.data.values()):
         page.heading("memory")
     for key, data in event.data.items():
@@ -158,6 +167,12 @@ def _call(view: TraceView, sequence: int) -> Group:
         for derived in made:
             _derived(view, page, derived)
     return page.done()
+
+
+def _environment(view: TraceView, execution: Execution | None) -> tuple[str, ...]:
+    """The environment that a program was given; empty where that was before the recording."""
+    event = view.event(execution.sequence) if execution else None
+    return event.environment if isinstance(event, ProcessExecuted) else ()
 
 
 def _derived(view: TraceView, page: _Page, sequence: int) -> None:
@@ -195,6 +210,7 @@ def _process(view: TraceView, process: Process) -> Group:
     calls, count = model.calls_of(process, cursor)
     tally = Counter(model.call_name(calls[place]) for place in range(min(count, 200_000)))
     page.line("calls", f"{count:,}: " + ", ".join(f"{name} {times:,}" for name, times in tally.most_common(12)))
+    before = _environment(view, parent.execution_at(process.born) if parent else None)
     for execution in process.executions:
         if execution.sequence > cursor:
             break
@@ -203,6 +219,9 @@ def _process(view: TraceView, process: Process) -> Group:
         page.line("argv", " ".join(execution.argv))
         if isinstance(event, ProcessExecuted):
             page.line("cwd", event.cwd)
+            changes = sorted(environment_changes(before, event.environment))
+            before = event.environment
+            page.line("changes", "\n".join(changes) or "none: it has the environment of its parent")
             for place, variable in enumerate(event.environment):
                 page.line("" if place else "environment", variable)
     return page.done()

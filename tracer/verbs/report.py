@@ -1,4 +1,4 @@
-"""``glassbottom report``: a recording as text to be read from top to bottom, or as JSON."""
+"""``glassbottom report``: a recording as text to be read from top to bottom, as JSON, or as a log of strace."""
 
 import argparse
 import sys
@@ -12,6 +12,7 @@ Made for reading aloud as much as for reading; nothing depends on columns or col
 
   glassbottom report run.jsonl
   glassbottom report run.jsonl --format json | jq '.stages[].id'
+  glassbottom report run.jsonl --format strace | grep mount
   glassbottom report 010                            the recording of a lesson
 """
 
@@ -24,13 +25,15 @@ def main(argv: list[str]) -> int:
     parser.add_argument("file", help="a recording (.jsonl, .jsonl.gz or .jsonl.xz), or a lesson's name")
     parser.add_argument(
         "--format",
-        choices=["text", "json"],
+        choices=["text", "json", "strace"],
         default="text",
-        help="text for people; json with the keys stages, processes, messages, events, actions, calls, summary",
+        help="text for people; json with the keys stages, processes, messages, events, actions, calls, summary; "
+        "strace: every call on a line, as strace -f -y prints it",
     )
     options = parser.parse_args(argv)
     path = recording_path(options.file)
     from tracer.report.as_json import json_report
+    from tracer.report.as_strace import strace_report
     from tracer.report.text import text_report
     from tracer.session.recording import Recording
 
@@ -42,7 +45,7 @@ def main(argv: list[str]) -> int:
             sys.stdout.write(piece)
         sys.stdout.write("\n")
     else:
-        for line in text_report(recording):
+        for line in (strace_report if options.format == "strace" else text_report)(recording):
             sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
     if recording.damage:

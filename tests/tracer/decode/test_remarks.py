@@ -95,7 +95,7 @@ def test_siginfo_shows_the_members_that_mean_something(raw: bytes, expected: str
 
 def test_recording_reads_as_a_log_of_strace() -> None:
     """Calls, signals and ends of threads, with what a thread was in when it died."""
-    lines = StraceLines({1: WRITE, 0: SyscallSignature("read", WRITE.arguments)})
+    lines = StraceLines({1: WRITE, 0: SyscallSignature("read", WRITE.arguments)}, "x86_64")
     events: list[Event] = [
         written("/tmp/file", "hi"),
         SignalDelivered(0, 1, 10, 0, 7, {"siginfo": information(10, 0, 7, 0)}),
@@ -113,7 +113,7 @@ def test_recording_reads_as_a_log_of_strace() -> None:
 
 def test_exec_by_another_thread_supersedes_the_leader() -> None:
     """The thread that called execve takes the leader's number; its line comes under that."""
-    lines = StraceLines({59: SyscallSignature("execve", (("filename", "const char *"),))})
+    lines = StraceLines({59: SyscallSignature("execve", (("filename", "const char *"),))}, "x86_64")
     events: list[Event] = [
         SyscallEntered(0, 2, 59, (0x1000,), {"0": b"/bin/true"}),
         ProcessExecuted(0, 1, 2, "/bin/true", ("true",), (), "/", 2),

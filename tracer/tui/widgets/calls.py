@@ -206,7 +206,8 @@ class Calls(EventLog):
         return pieces
 
     def _full_text(self, event: SyscallEntered | SyscallExited) -> str:
-        return format_call(event, self.view.model.header.syscalls.get(event.number))
+        header = self.view.model.header
+        return format_call(event, header.syscalls.get(event.number), machine=header.architecture)
 
     def _waits(self, entry: int) -> str:
         """What an unfinished call is up to: a stage that is come to at its entry has it held before it begins."""
