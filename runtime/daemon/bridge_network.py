@@ -12,18 +12,19 @@ import errno
 import os
 
 from runtime.daemon.container import Endpoint
+from runtime.daemon.netlink import inside_network_namespace
 from runtime.daemon.network import Network
 from runtime.daemon.rtnetlink import Rtnetlink
 
 
-def make(network: Network) -> None:
-    """Make a network's bridge with its address, or take over the one that is there."""
+def make(network: Network, take_over: bool = True) -> None:
+    """Make a network's bridge with its address, or, if so asked, take over the one that is there."""
     link = Rtnetlink()
     try:
         try:
             link.add_bridge(network.bridge)
         except OSError as error:
-            if error.errno != errno.EEXIST:
+            if error.errno != errno.EEXIST or not take_over:
                 raise
         bridge = link.index(network.bridge)
         try:
@@ -56,6 +57,7 @@ def join_up(endpoint: Endpoint, bridge: str, pid: int) -> None:
     namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     outside = Rtnetlink()
     try:
+        _disable_ipv6(namespace)
         mac_address = bytes.fromhex(endpoint.mac_address.replace(":", ""))
         master = outside.index(bridge)
         outside.add_veth(endpoint.host_interface, master, endpoint.interface, mac_address, namespace)
@@ -70,6 +72,16 @@ def join_up(endpoint: Endpoint, bridge: str, pid: int) -> None:
     finally:
         outside.close()
         os.close(namespace)
+
+
+def _disable_ipv6(namespace: int) -> None:
+    """No address by itself on a network that has none of IPv6, as in Docker; /proc/sys/net is its reader's own."""
+    with inside_network_namespace(namespace):
+        try:
+            with open("/proc/sys/net/ipv6/conf/all/disable_ipv6", "w", encoding="ascii") as file:
+                file.write("1")
+        except OSError:
+            pass  # a kernel without IPv6
 
 
 def set_default_route(gateway: str, pid: int) -> None:

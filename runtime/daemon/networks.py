@@ -5,6 +5,7 @@ containers get into it is `sandboxes.py`. Networks of the user's own are on reco
 and are made again, with the same subnets, by the next one.
 """
 
+import errno
 import hashlib
 import logging
 import time
@@ -58,13 +59,16 @@ class Networks:
         self._networks.update({network.name: network for network in networks})
         try:
             self._open_default()
-            for network in networks:
-                bridge_network.make(network)
         except OSError as error:
             # An ordinary user's daemon has no say over the host's network: said with each container, not fatal.
             self.problem = f"cannot make the bridge {self._default.bridge}: {error.strerror}"
         if self.problem:
             return
+        for network in networks:
+            try:
+                bridge_network.make(network)
+            except OSError as error:
+                log.warning("network %s has no bridge: %s: %s", network.name, network.bridge, error.strerror)
         self._forwarding_problem = forwarding.enable(self._default.bridge)
         self._tell_firewall()
 
@@ -140,9 +144,10 @@ class Networks:
         network.gateway = network.gateway or ipam.gateway_of(network.addresses)
         self._records.save(network)
         try:
-            bridge_network.make(network)
+            bridge_network.make(network, take_over=False)
         except OSError as error:
-            bridge_network.delete_link(network.bridge)
+            if error.errno != errno.EEXIST:  # else somebody else's, and none of it is ours
+                bridge_network.delete_link(network.bridge)
             self._records.remove(network)
             raise ServerError(f"cannot make the bridge {network.bridge}: {error.strerror}") from error
         self._networks[network.name] = network

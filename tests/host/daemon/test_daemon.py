@@ -328,7 +328,7 @@ def test_bridge_joins_containers_with_each_other_and_the_host(stack: Stack) -> N
     assert {"Error": None, "StatusCode": 0} == stack.ask("POST", "/containers/n2/wait")[1], stack.logs("n2")
     members = stack.ask("GET", "/networks/bridge")[1]["Containers"]
     assert [f"{one['IPAddress']}/{one['IPPrefixLen']}"] == [member["IPv4Address"] for member in members.values()]
-    assert one["MacAddress"].startswith("02:42:ac:")
+    assert one["MacAddress"].startswith("02:42:")
 
 
 def test_many_containers_at_once_have_addresses_of_their_own(stack: Stack) -> None:

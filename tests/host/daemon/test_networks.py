@@ -285,6 +285,19 @@ def test_killed_daemon_serves_its_ports_and_networks_again(
     assert network["Id"] == stack.ask("GET", "/networks/kept")[1]["Id"]
 
 
+def test_a_bridge_of_somebody_elses_is_left_alone(stack: NamespacedStack, places: tuple[Namespace, Namespace]) -> None:
+    """Asked for by name it is refused, and still there: what is removed with a network was made for it."""
+    host, _ = places
+    host.ip("link", "add", "theirs", "type", "bridge")
+    options = {"com.docker.network.bridge.name": "theirs"}
+
+    status, reply = stack.ask("POST", "/networks/create", {"Name": "taken", "Options": options})
+
+    assert (500, "cannot make the bridge theirs: File exists") == (status, reply["message"])
+    host.ip("link", "del", "theirs")
+    assert 404 == stack.ask("GET", "/networks/taken")[0]
+
+
 def test_containers_on_a_network_find_each_other_by_name(stack: NamespacedStack) -> None:
     """By name, alias and short ID, on UDP and on TCP; on the default network there are no names."""
     stack.ask("POST", "/networks/create", {"Name": "talk"})
@@ -296,8 +309,9 @@ def test_containers_on_a_network_find_each_other_by_name(stack: NamespacedStack)
     )
 
     script = f"for n in other nick {other[:12]}; do ping -c1 -w5 $n | head -1; done; cat /etc/resolv.conf"
-    output = stack.output_of("asks", script, HostConfig={"NetworkMode": "talk"})
+    output = stack.output_of("asks", f"{script}; cat /proc/net/if_inet6", HostConfig={"NetworkMode": "talk"})
 
+    assert "fe80" not in output
     address = stack.inspect("other")["Networks"]["talk"]["IPAddress"]
     assert [address] * 3 == re.findall(r"PING \S+ \((\S+)\)", output)
     assert "nameserver 127.0.0.11\noptions ndots:0" in output
