@@ -36,8 +36,11 @@ from tracer.events import (
     SyscallExited,
 )
 from tracer.stages.early import EarlySightings
-from tracer.stages.layers import LayerFold
+from tracer.stages.layers import Layer, LayerFold
 from tracer.stages.pattern import Pattern, Stage
+
+_SAME_AT_BOTH_ENDS = frozenset(("http", "grpc", "ttrpc", "containerd-event"))
+"""Protocols whose messages look the same to the reader as to the writer."""
 
 
 class Matcher:
@@ -54,6 +57,8 @@ class Matcher:
         self._layers = LayerFold()
         self._entered: set[str] = set()
         self._early = EarlySightings()
+        self._speakers: dict[Layer, tuple[int, int]] = {}
+        """Who spoke last in each layer, tid and pid."""
         self._waiting: dict[tuple[str, str], list[tuple[Stage, Pattern]]] = {}
         entry_names: set[str] = set()
         exit_names: set[str] = set()
@@ -105,12 +110,29 @@ class Matcher:
         if not self._waiting.get(key):
             return []
         fields = {**event.fields, "title": event.title, "side": event.side, "direction": event.direction}
-        found = self._match(key, sequence, event.time_ns, event.tid, event.pid, fields)
+        found: list[StageEntered] = []
+        if event.side == "received" and event.protocol in _SAME_AT_BOTH_ENDS:
+            found += self._written(key, sequence, event, fields)
+        found += self._match(key, sequence, event.time_ns, event.tid, event.pid, fields)
+        layer = self._layers.layer_of(event.pid)
+        if layer is not None and event.side == "sent":
+            self._speakers[layer] = (event.tid, event.pid)
         if event.side == "received":
             self._keep_readers(key, sequence, event, fields)
         elif found:
             self._early.writer_seen(event)
             found += self._enter_kept()
+        return found
+
+    def _written(
+        self, key: tuple[str, str], sequence: int, event: MessageSeen, fields: Mapping[str, Scalar]
+    ) -> list[StageEntered]:
+        """What has been read was written: the stages of its writer, who is of another layer, and has spoken before."""
+        found: list[StageEntered] = []
+        written = {**fields, "side": "sent"}
+        for layer, (tid, pid) in list(self._speakers.items()):
+            if layer is not self._layers.layer_of(event.pid):
+                found += self._match(key, sequence, event.time_ns, tid, pid, written, only_side="sent")
         return found
 
     def _keep_readers(
@@ -157,6 +179,8 @@ class Matcher:
         tid: int,
         pid: int,
         fields: Mapping[str, Scalar],
+        *,
+        only_side: str = "",
     ) -> list[StageEntered]:
         waiting = self._waiting.get(key)
         if not waiting:
@@ -164,6 +188,8 @@ class Matcher:
         layer = self._layers.layer_of(pid)
         found: list[StageEntered] = []
         for stage, pattern in waiting:
+            if only_side and pattern.fields.get("side") != only_side:
+                continue
             if stage.layer is layer and stage.id not in self._entered and pattern.accepts(fields):
                 entered = StageEntered(time_ns, tid, pid, stage.id, sequence)
                 if self._may_be_entered(stage):

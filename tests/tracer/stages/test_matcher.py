@@ -156,6 +156,22 @@ def test_what_follows_an_early_reader_counts_too() -> None:
     assert entered == ["asks", "hears", "goes-on", "makes"]
 
 
+def test_what_has_been_read_was_written() -> None:
+    """The write may be reported long after its reader has gone on: from somebody who has spoken before it counts."""
+    wanted = {"side": "sent", "title": "GET /x"}
+    follows = [
+        table("asks", layer="client", on={"message": "http", "fields": wanted}),
+        table("makes", layer="daemon", stop="entry", on={"action": "RootPivoted"}, after=["asks"]),
+    ]
+    matcher = Matcher(parse_stages(follows), NAMES)
+    before = message(1, "sent", "HEAD /", "unix:8-9")
+    makes = SyscallEntered(0, 2, 155, (1, 2), {"0": b".", "1": b"."})
+
+    events: list[Event] = [*seated(), before, message(2, "received"), makes, message(1, "sent")]
+
+    assert run(matcher, events) == ["asks", "makes"]
+
+
 def test_earlier_message_of_another_kind_does_not_count() -> None:
     """Only the other end of the same message is waited for: another title, or another connection, is another."""
     matcher = Matcher(parse_stages(both_ends()), NAMES)
