@@ -106,12 +106,18 @@ def message_header(shown: Shown, place: int) -> str:
     before = _integer(shown.memory(place, ".before"))
     if payload is None:
         return f"{{msg_namelen={before}}}" if before is not None else pointer(shown, place)
-    name, control = shown.memory(place, ".name"), shown.memory(place, ".control")
     if header is None:
-        return _plain_header(payload, name, control, shown)
+        return _plain_header(payload, shown.memory(place, ".name"), shown.memory(place, ".control"), shown)
+    return _header(shown, str(place), payload, header)
+
+
+def _header(shown: Shown, key: str, payload: bytes, header: bytes) -> str:
+    """A struct msghdr out of its captured parts, which `key` begins the names of."""
+    data = shown.event.data
+    name, control, lengths = data.get(f"{key}.name"), data.get(f"{key}.control"), data.get(f"{key}.iov")
+    before = _integer(data.get(f"{key}.before"))
     name_at, name_size, _, control_size, got = (int(word) for word in header.split())
     size = f"{before} => {name_size}" if before is not None and before != name_size else str(name_size)
-    lengths = shown.memory(place, ".iov")
     parts = [
         f"msg_name={structures.sockaddr(name) if name else hex(name_at) if name_at else 'NULL'}",
         f"msg_namelen={size}",
@@ -119,9 +125,26 @@ def message_header(shown: Shown, place: int) -> str:
         f"msg_iovlen={len((lengths or b'').split())}",
     ]
     if control:
-        parts.append("msg_control=" + control_messages(control, shown.file_names(place)))
+        names = (data.get(f"{key}.files") or b"").decode("utf-8", "replace").split("\0")
+        parts.append("msg_control=" + control_messages(control, names))
     parts += [f"msg_controllen={control_size}", f"msg_flags={flags.bits(got, flags.MESSAGES)}"]
     return "{" + ", ".join(parts) + "}"
+
+
+def messages(shown: Shown, place: int) -> str:
+    """The messages of sendmmsg(2) and recvmmsg(2) that went: `[{msg_hdr={...}, msg_len=5}]`."""
+    if not shown.result or shown.result < 0:
+        return pointer(shown, place) if shown.result is None or shown.result < 0 else "[]"
+    texts = []
+    for number in range(shown.result):
+        payload = shown.memory(place, f".{number}")
+        header = shown.memory(place, f".{number}.header")
+        length = shown.memory(place, f".{number}.length")
+        if payload is None or header is None or length is None:
+            texts.append("...")
+            break
+        texts.append(f"{{msg_hdr={_header(shown, f'{place}.{number}', payload, header)}, msg_len={int(length)}}}")
+    return "[" + ", ".join(texts) + "]"
 
 
 def _plain_header(payload: bytes, name: bytes | None, control: bytes | None, shown: Shown) -> str:

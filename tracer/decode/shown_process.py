@@ -190,6 +190,12 @@ def select_timeout(shown: Shown, place: int) -> str:
     return structures.timespec(data) if shown.name == "pselect6" else structures.timeval(data)
 
 
+def waited(shown: Shown, place: int) -> str:
+    """How long recvmmsg(2) was to wait at most."""
+    data = shown.memory(place, ".before")
+    return structures.timespec(data) if data is not None else pointer(shown, place)
+
+
 def select_answer(shown: Shown) -> str:
     """What select(2) found: ` (in [3])`."""
     if shown.result == 0:

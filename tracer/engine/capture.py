@@ -13,6 +13,7 @@ One line a call, in a notation small enough to read at a glance; argument number
     readv1 writev1 the same, gathered from the iovecs at argument 1, counted by argument 2
     recvmsg1 sendmsg1  a msghdr at argument 1: its bytes as "1", address as "1.name", control data as "1.control",
                    the lengths of its iovecs as "1.iov", its own numbers as "1.header"
+    recvmmsg1 sendmmsg1  the same for each of several, as "1.0", "1.0.header", "1.1", ...; "1.0.length" bytes went
     iov1           the lengths of the iovecs at argument 1, as "1.iov"
     count2         how many strings the array at argument 2 has, as "2.count"
     dirents1       the names in the directory entries at argument 1, NUL between them
@@ -74,7 +75,8 @@ CALLS = {
     "accept4": "before2:4 outlen1:2 out2:4",
     "getsockname": "before2:4 outlen1:2 out2:4", "getpeername": "before2:4 outlen1:2 out2:4",
     "sendto": "write1 in4:@5", "recvfrom": "before5:4 read1 outlen4:5 out5:4",
-    "sendmsg": "sendmsg1", "recvmsg": "beforemsg1 recvmsg1", "socketpair": "out3:8",
+    "sendmsg": "sendmsg1", "recvmsg": "beforemsg1 recvmsg1", "sendmmsg": "sendmmsg1",
+    "recvmmsg": "recvmmsg1 before4:16", "socketpair": "out3:8",
     "setsockopt": "in3:@4", "getsockopt": "before4:4 outlen3:4 out4:4",
     # mounts
     "mount": "path0 path1 path2 path4", "pivot_root": "path0 path1", "move_mount": "path1 path3",

@@ -320,6 +320,8 @@ _KINDS: dict[str, Callable[[str], Reader]] = {
     "writev": _writev,
     "read": _read,
     "write": _write,
+    "recvmmsg": lambda rest: readers.messages(int(rest), rest, given=False),
+    "sendmmsg": lambda rest: readers.messages(int(rest), rest, given=True),
     "iov": lambda rest: readers.vectors(int(rest), rest, int(rest) + 1),
     "count": lambda rest: readers.pointer_count(int(rest), rest),
     "dirents": lambda rest: readers.directory_entries(int(rest), rest),

@@ -19,6 +19,9 @@ _VARIABLES = 4096
 """Pointers of an environment that are counted."""
 _VECTORS = 64
 """Lengths of iovecs that are kept."""
+_MESSAGES = 16
+"""Messages of one sendmmsg or recvmmsg that are kept."""
+_MMSGHDR = struct.Struct("<QI4x4QI4xI4x")
 _SETS_BYTES = 128
 """An fd_set of select(2): 1024 descriptors."""
 _FUTEX_WAITS = frozenset({0, 6, 9, 11, 13})
@@ -38,6 +41,33 @@ def vectors(place: int, key: str, count_place: int) -> "Reader":
 
     def read(data: Data, memory: Memory, arguments: "Arguments", result: int | None, file: "OpenFile") -> None:
         data[f"{key}.iov"] = vector_lengths(memory, arguments[place], arguments[count_place] & 0xFFFFFFFF)
+
+    return read
+
+
+def messages(place: int, key: str, *, given: bool) -> "Reader":
+    """The msghdrs of sendmmsg(2) and recvmmsg(2), each as "1.0", "1.0.header" and so on, its length as "1.0.length".
+
+    {struct msghdr, u32 length, pad}: 64 bytes each. Those that were transferred; of a failed call none.
+    """
+
+    def read(data: Data, memory: Memory, arguments: "Arguments", result: int | None, file: "OpenFile") -> None:
+        for number in range(min(result or 0, _MESSAGES)):
+            each = f"{key}.{number}"
+            head = memory.read(arguments[place] + 64 * number, 64)
+            if head is None or len(head) < 64:
+                data[each] = None
+                return
+            name, name_size, iov, count, control, control_size, flags, length = _MMSGHDR.unpack(head)
+            limit = min(length, file.write_limit if given else file.read_limit)
+            data[each] = memory.gather(iov, count, limit)
+            data[f"{each}.iov"] = vector_lengths(memory, iov, count)
+            data[f"{each}.header"] = b"%d %d %d %d %d" % (name, name_size, control, control_size, flags)
+            data[f"{each}.length"] = b"%d" % length
+            if name and name_size:
+                data[f"{each}.name"] = memory.read(name, min(name_size, 128))
+            if control and control_size:
+                data[f"{each}.control"] = memory.read(control, min(control_size, 4096))
 
     return read
 

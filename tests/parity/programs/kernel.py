@@ -8,12 +8,12 @@ _NUMBERS = {
     "x86_64": {
         "sigaltstack": 131, "capget": 125, "capset": 126, "pivot_root": 155, "futex": 202, "waitid": 247, "keyctl": 250,
         "renameat2": 316, "seccomp": 317, "bpf": 321, "statx": 332, "rt_sigaction": 13, "rt_sigprocmask": 14,
-        "sendmmsg": 307, "set_robust_list": 273, "timer_create": 222, "utimensat": 280,
+        "sendmmsg": 307, "recvmmsg": 299, "set_robust_list": 273, "timer_create": 222, "utimensat": 280,
     },
     "aarch64": {
         "sigaltstack": 132, "capget": 90, "capset": 91, "pivot_root": 41, "futex": 98, "waitid": 95, "keyctl": 219,
         "renameat2": 276, "seccomp": 277, "bpf": 280, "statx": 291, "rt_sigaction": 134, "rt_sigprocmask": 135,
-        "sendmmsg": 269, "set_robust_list": 99, "timer_create": 107, "utimensat": 88,
+        "sendmmsg": 269, "recvmmsg": 243, "set_robust_list": 99, "timer_create": 107, "utimensat": 88,
     },
 }[os.uname().machine] | {
     "pidfd_send_signal": 424, "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432,

@@ -1,9 +1,12 @@
 """Calls about sockets: addresses of every family, messages, control messages, options."""
 
+import ctypes
 import os
 import socket
 import struct
 import sys
+
+from kernel import syscall
 
 os.chdir(sys.argv[1])
 server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -50,6 +53,15 @@ right.recvmsg(64, 256, socket.MSG_CMSG_CLOEXEC)
 right.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
 left.send(b"plain")
 right.recvmsg_into([bytearray(3), bytearray(10)])
+
+texts = [ctypes.create_string_buffer(text) for text in (b"first", b"the second")]
+vectors = [struct.pack("<QQ", ctypes.addressof(text), len(text) - 1) for text in texts]
+pieces = [ctypes.create_string_buffer(vector, 16) for vector in vectors]
+headers = b"".join(struct.pack("<QIxxxxQQQQIxxxxIxxxx", 0, 0, ctypes.addressof(one), 1, 0, 0, 0, 0) for one in pieces)
+several = ctypes.create_string_buffer(headers, len(headers))
+syscall("sendmmsg", left.fileno(), several, 2, socket.MSG_NOSIGNAL)
+syscall("recvmmsg", right.fileno(), several, 2, socket.MSG_DONTWAIT, None)
+syscall("recvmmsg", right.fileno(), several, 2, socket.MSG_DONTWAIT, struct.pack("<2q", 0, 5))
 
 for family, address in ((socket.AF_INET, ("127.0.0.1", 0)), (socket.AF_INET6, ("::1", 0))):
     listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC, socket.IPPROTO_TCP)
