@@ -18,7 +18,7 @@ The command runs in a user namespace and a mount namespace of its own; everythin
 
 It is the parent that execs, so the command has this very pid: signals reach it, and its exit code is seen, with nobody
 in between to pass them on. With ``--net private`` there is a network namespace too (`rootless_network.py`). Left out on
-purpose, against rootlesskit: a pid namespace, copying up /etc and /run (the stack is told its roots), port forwarding.
+purpose, against rootlesskit: a pid namespace, copying up /etc and /run (the stack is told its roots).
 """
 
 import ctypes
@@ -34,8 +34,6 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 MS_REC = 0x4000
 MS_SLAVE = 0x80000
-
-_PORTS_INSIDE = "network: its own, with a way outside but none inside: published ports answer in it, not on the host"
 
 USAGE = """usage: python -m runtime.rootless [--net host|private] [--] COMMAND [ARG...]
 
@@ -114,9 +112,8 @@ def enter(private_network: bool = False) -> None:
             f"the new namespace may not mount ({os.strerror(ctypes.get_errno()).lower()}): a security module takes "
             "away its rights; on Ubuntu, sysctl kernel.apparmor_restrict_unprivileged_userns=0 gives them back"
         )
-    if supervisor is not None:
-        reason = supervisor.wait_for_network()
-        _give_up(f"network: there is no way outside: {reason}" if reason else _PORTS_INSIDE)
+    if supervisor is not None and (reason := supervisor.wait_for_network()):
+        _give_up(f"network: there is no way outside: {reason}")
 
 
 def _network_supervisor(private_network: bool) -> rootless_network.Supervisor | None:

@@ -12,7 +12,8 @@ device inside the namespace, and speaks for them with ordinary sockets outside, 
       |<- a default route appears (rtnetlink) --------------------------------
       |-- execve COMMAND                  waits for either to end
 
-The supervisor ends the helper when the command has ended, however it did. If no helper can be had, its last words are
+The supervisor opens ports of the host for those inside (`api/host_ports.py`), and ends the helper when the command has
+ended, however it did. If no helper can be had, its last words are
 passed on, and the namespace has nothing but its loopback.
 """
 
@@ -23,7 +24,10 @@ import signal
 import socket
 import struct
 
+from runtime.api.host_ports import VARIABLE, PortOpener
+
 _TUN = "/dev/net/tun"
+_PREFIX = "glassbottom-ports-"
 _RTMGRP_IPV4_ROUTE, _RTM_NEWROUTE, _RTM_NEWLINK = 0x40, 24, 16
 _REQUEST, _IFF_UP = 1, 1
 _LOOPBACK = 1
@@ -62,11 +66,19 @@ class Supervisor:
         mapped_reader, self._mapped = os.pipe()
         self._failed, failed_writer = os.pipe()
         target = os.getpid()
+        folder = f"{os.environ.get('TMPDIR') or '/tmp'}/{_PREFIX}{target}-{os.urandom(4).hex()}"
+        _remove_abandoned(os.path.dirname(folder))
+        os.mkdir(folder, 0o700)
+        opener = PortOpener(folder)
+        os.environ[VARIABLE] = opener.path
         if os.fork() == 0:
             os.close(self._mapped)
             os.close(self._failed)
             os.setsid()  # Ctrl-C is the command's, which may have much to end in good order
-            os._exit(_supervise(target, mapped_reader, failed_writer))
+            code = _supervise(target, mapped_reader, failed_writer, opener)
+            shutil.rmtree(folder)
+            os._exit(code)
+        opener.close()
         os.close(mapped_reader)
         os.close(failed_writer)
 
@@ -105,7 +117,15 @@ def _has_default_route(messages: bytes) -> bool:
     return False
 
 
-def _supervise(target: int, mapped: int, failed: int) -> int:
+def _remove_abandoned(base: str) -> None:
+    """Folders of this user whose command was killed, and the supervisor with it."""
+    for name in os.listdir(base):
+        path, pid = f"{base}/{name}", name.removeprefix(_PREFIX).partition("-")[0]
+        if name.startswith(_PREFIX) and not os.path.exists(f"/proc/{pid}") and os.lstat(path).st_uid == os.geteuid():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _supervise(target: int, mapped: int, failed: int, opener: PortOpener) -> int:
     """In the child: start one helper after the other until one stays; then wait for the end of the command."""
     command = os.pidfd_open(target)
     if not os.read(mapped, 16):
@@ -119,19 +139,19 @@ def _supervise(target: int, mapped: int, failed: int) -> int:
         default = [signal.SIGPIPE]
         pid = os.posix_spawn(argv[0], argv, dict(os.environ), file_actions=actions, setsigdef=default)
         os.close(output_writer)
-        words.append(_watch(pid, command, output_reader))
+        words.append(_watch(pid, command, output_reader, opener))
         if not words[-1]:
             return 0
     os.write(failed, "; ".join(words).encode()[:4000])
     return 1
 
 
-def _watch(helper: int, command: int, output: int) -> str:
-    """Until the command has ended, and then end the helper; if the helper ends first, return what it said last."""
+def _watch(helper: int, command: int, output: int, opener: PortOpener) -> str:
+    """Open ports until the command has ended, and then end the helper; if that ends first, return what it said last."""
     handle = os.pidfd_open(helper)
     said = b""
     poller = select.poll()
-    for fd in (command, handle, output):
+    for fd in (command, handle, output, opener.fileno()):
         poller.register(fd, select.POLLIN)
     ended = False
     while not ended:
@@ -141,6 +161,8 @@ def _watch(helper: int, command: int, output: int) -> str:
                 said = (said + data)[-1000:]
                 if not data:
                     poller.unregister(output)
+            elif fd == opener.fileno():
+                opener.serve_one()
             else:
                 ended = True
     signal.pidfd_send_signal(handle, signal.SIGKILL)

@@ -9,30 +9,21 @@ docker-proxy forgets a UDP client after 90 s; here, without a timer, the one tha
 """
 
 import asyncio
+import os
 import socket
+
+from runtime.api import host_ports
 
 _READ_BYTES = 65536
 UDP_CLIENTS = 512
 
 
 def listen(protocol: str, host_ip: str, port: int) -> socket.socket:
-    """A socket that has the port; OSError when it cannot be had."""
-    family = socket.AF_INET6 if ":" in host_ip else socket.AF_INET
-    opened = socket.socket(family, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
-    try:
-        opened.setblocking(False)
-        if family == socket.AF_INET6:
-            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if protocol == "tcp":
-            # Connections that ended a moment ago do not keep the port; a listening socket still does.
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        opened.bind((host_ip, port))
-        if protocol == "tcp":
-            opened.listen(128)
-    except OSError:
-        opened.close()
-        raise
-    return opened
+    """A socket that has the port; OSError when it cannot be had. In a rootless namespace it is the host's port."""
+    outside = os.environ.get(host_ports.VARIABLE)
+    return (
+        host_ports.ask(outside, protocol, host_ip, port) if outside else host_ports.open_port(protocol, host_ip, port)
+    )
 
 
 class TcpProxy:

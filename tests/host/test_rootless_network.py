@@ -135,7 +135,7 @@ def test_without_tun_the_hosts_network_is_kept_and_the_reason_said(account: "Ord
 def test_containers_of_an_ordinary_user_reach_each_other_and_the_outside(
     account: "OrdinaryUser", places: tuple[Namespace, Namespace], broken: str
 ) -> None:
-    """The whole stack: a bridge, names, and a connection that the neighbour sees coming from the host."""
+    """The whole stack: a bridge, a connection that the neighbour sees coming from the host, a published port."""
     host, neighbour = places
     stack = start(account, host, broken, account.python, "-m", "tracer", "stack", "up")
     assert stack.stdout
@@ -153,6 +153,14 @@ def test_containers_of_an_ordinary_user_reach_each_other_and_the_outside(
         with peer:
             said = peer.recv(100)
     output, complaints = calling.communicate()
+    serve = ("run", "-d", "-p", "8080:80", "hostbox", "nc", "-ll", "-p", "80", "-e", "cat")
+    account.run(account.python, "-m", "runtime.client", "-H", address, *serve)
+    answer = b""
+    while not answer:  # the proxy accepts before the container listens, and then hangs up
+        with neighbour.connect(HOST, 8080) as connection:
+            connection.sendall(b"from the neighbour")
+            connection.shutdown(socket.SHUT_WR)
+            answer = connection.recv(100)
     helpers = helpers_of(stack)
     stack.send_signal(signal.SIGTERM)
     _, words = stack.communicate()
@@ -160,5 +168,8 @@ def test_containers_of_an_ordinary_user_reach_each_other_and_the_outside(
 
     assert (HOST, b"hello\n") == (source, said), complaints + words
     assert "eth0" in output
+    assert b"from the neighbour" == answer
     assert 1 == len(helpers)
     assert (0, []) == (stack.returncode, helpers_of(stack))
+    while list(Path("/tmp").glob(f"glassbottom-ports-{stack.pid}-*")):
+        os.sched_yield()  # the supervisor's last act
