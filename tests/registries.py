@@ -31,6 +31,19 @@ def digest_of(blob: bytes) -> str:
     return f"sha256:{hashlib.sha256(blob).hexdigest()}"
 
 
+def tar_of(*entries: tuple[str, bytes, dict[str, Any]]) -> bytes:
+    """A layer of odd entries: name, content, and what else TarInfo is to be."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, content, fields in entries:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            for key, value in fields.items():
+                setattr(info, key, value)
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
 def layer_of(files: dict[str, bytes | str]) -> bytes:
     """A layer: bytes are an executable file, text is where a symbolic link points to."""
     buffer = io.BytesIO()
