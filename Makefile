@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help compiled run test check lint bench screenshots protos clean
+.PHONY: help compiled run test check lint bench fidelity screenshots protos clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ lint: $(VENV)/.installed-dev  ## format, lint, types and import contracts only
 
 bench: $(VENV)/.installed-dev compiled  ## paired timings against strace and the real docker (needs root and both)
 	$(BIN)/python tests/bench.py
+
+fidelity: $(VENV)/.installed-dev  ## write runtime/FIDELITY.md: how far each docker command is as dockerd's
+	$(BIN)/python -m tests.swap.fidelity
 
 screenshots: $(VENV)/.installed-dev  ## drive the app over its recording and write SVG and PNG
 	$(BIN)/python screenshots/export.py

@@ -13,7 +13,7 @@ from runtime.daemon.engine import Engine
 from runtime.daemon.errors import NotModeledError
 from runtime.daemon.router import Route
 
-_REFUSED = (
+REFUSED = (
     ("POST", "/build", "building images"),
     ("POST", "/build/prune", "building images"),
     ("POST", "/session", "building images"),
@@ -44,6 +44,7 @@ _REFUSED = (
     ("GET", "/configs", "swarm mode"),
     ("GET", "/configs/{name}", "swarm mode"),
 )
+"""Method, path, and what it would be. FIDELITY.md is made from this."""
 
 
 def _refusal(what: str) -> Callable[[Call], Awaitable[web.StreamResponse]]:
@@ -55,4 +56,4 @@ def _refusal(what: str) -> Callable[[Call], Awaitable[web.StreamResponse]]:
 
 def routes(engine: Engine) -> list[Route]:
     """One route for each."""
-    return [Route(method, pattern, _refusal(what)) for method, pattern, what in _REFUSED]
+    return [Route(method, pattern, _refusal(what)) for method, pattern, what in REFUSED]

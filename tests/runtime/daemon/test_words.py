@@ -254,7 +254,7 @@ def test_list_filter_that_is_no_pattern_is_a_name() -> None:
 
 
 def test_mount_points_of_others_give_way_to_those_of_ones_own() -> None:
-    """`--volumes-from` lends what is not asked for at the same place; read-only stays, and so does the lender's claim."""
+    """`--volumes-from` lends what is not asked for at the same place; read-only stays, the claim does not."""
     host: dict[str, Any] = {"Binds": ["/b:/same"]}
     lent = [MountPoint("volume", "/v", place, anonymous=True).lent(place == "/ro") for place in ("/same", "/ro", "/rw")]
 
