@@ -10,6 +10,7 @@ The order in `_finish` is what clients rely on: last output, end of the stream, 
 """
 
 import asyncio
+import contextlib
 import logging
 import shutil
 import time
@@ -345,7 +346,8 @@ class Lifecycle:
             raise ConflictError(f"You cannot remove a {what} container {container.id}. {advice}")
         if container.state.running and not self._cancel_restart(container):
             gone = container.removed()
-            await self.kill(container, SIGKILL)
+            with contextlib.suppress(ConflictError):  # it has ended by itself meanwhile
+                await self.kill(container, SIGKILL)
             if container.auto_remove:  # the end of the run removes it by itself
                 await gone
                 return
