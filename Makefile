@@ -41,6 +41,9 @@ bench: $(VENV)/.installed-dev compiled  ## paired timings against strace and the
 fidelity: $(VENV)/.installed-dev  ## write runtime/FIDELITY.md: how far each docker command is as dockerd's
 	$(BIN)/python -m tests.swap.fidelity
 
+soak: $(VENV)/.installed-dev compiled  ## 1,000 runs, and 200 kill -9 of each program: is anything left? (root; an hour)
+	$(BIN)/python tests/soak.py
+
 screenshots: $(VENV)/.installed-dev  ## drive the app over its recording and write SVG and PNG
 	$(BIN)/python screenshots/export.py
 

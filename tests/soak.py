@@ -42,7 +42,7 @@ class Stack:
         self.keeper_id = ""
         self._programs = {program.label: program for program in self.plan.background()}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self.log = Path(self.plan.root, "tmp", "soak.log").open("ab")
+        self.log = Path(self.plan.root, "tmp", "soak.log").open("ab")  # noqa: SIM115 (it is the daemons' for as long as the stack stands; down() closes it)
         self.revive()
         self.keeper_id = self.docker("run", "-d", "--name", "keeper", "hostbox", "sleep", "1000000").strip()
         self.keeper_pid = self._keeper()
