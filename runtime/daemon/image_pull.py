@@ -243,7 +243,7 @@ async def _manifest(repository: Repository, reference: str) -> tuple[Descriptor,
 
 def _descriptor(document: dict[str, Any]) -> Descriptor:
     digest, size = str(document["digest"]), int(document["size"])
-    if not digest.startswith("sha256:") or size < 0:
+    if not digest.startswith("sha256:") or not 0 <= size < 1 << 63:  # an int64 on the way to containerd
         raise ValueError(f"bad descriptor {digest} of {size} bytes")
     return Descriptor(str(document["mediaType"]), digest, size)
 

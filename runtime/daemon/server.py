@@ -64,16 +64,19 @@ class ApiServer:
         except NotModified:
             return empty_reply(304)
         except GRPCError as error:
+            if request.writer.output_size:
+                raise
             return error_reply(error.message or "containerd refused without a word", 500)
         except (OSError, asyncio.IncompleteReadError) as error:
-            if isinstance(error, ConnectionError) and request.transport is None:
+            if request.writer.output_size or (isinstance(error, ConnectionError) and request.transport is None):
                 raise
             log.warning("%s %s: %s", request.method, request.path, error)
             return error_reply(f"{error}", 500)
-
         except Exception as error:
             # The edge of the program: one request's mistake is logged whole, and is no other client's business.
             log.exception("%s %s", request.method, request.path)
+            if request.writer.output_size:
+                raise  # aiohttp hangs up: a second head would be read as part of the stream that has begun
             return error_reply(f"internal error: {type(error).__name__}: {error}", 500)
 
     async def _run(self, route: Route, call: Call) -> web.StreamResponse:
