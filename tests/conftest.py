@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Generator, Iterator
@@ -12,6 +13,13 @@ import pytest
 
 REQUIRE_ALL = os.environ.get("GLASSBOTTOM_REQUIRE_ALL") == "1"
 """Set by .ci/run: a test skipped because something is missing counts as a failure."""
+
+
+def pytest_configure() -> None:
+    """Ignore no signal: what a background job or nohup(1) passes down would show in every program that is compared."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.hookimpl(wrapper=True)

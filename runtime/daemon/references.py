@@ -13,6 +13,8 @@ _DOMAIN = re.compile(
     r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*)(?::\d+)?"
 )
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
+_BRACKET = re.compile(r"(?P<not>\^?)(?P<ranges>(?:[^-\\](?:-[^-\\])?)+)", re.DOTALL)
+"""What Go's path.Match takes between [ and ]; without escapes, which no name needs."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _NAME_LENGTH = 255
 
@@ -107,9 +109,11 @@ def _expression(pattern: str) -> re.Pattern[str]:
             out, rest = out + re.escape(rest[0]), rest[1:]
         elif head == "[":
             inner, closed, rest = rest.partition("]")
-            if not closed or not inner.strip("^") or "\\" in inner:
+            bracket = _BRACKET.fullmatch(inner)
+            if not closed or not bracket:
                 raise InvalidParameterError("syntax error in pattern")
-            out += "[" + inner.replace("[", "\\[") + "]"
+            # Python knows more there than Go does, and warns of what may become operators on sets.
+            out += "[" + bracket["not"] + re.sub(r"[^\w-]", r"\\\g<0>", bracket["ranges"]) + "]"
         else:
             out += re.escape(head)
     try:

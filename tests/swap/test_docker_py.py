@@ -173,6 +173,7 @@ def test_exec_socket_speaks_both_ways(client: Any) -> None:
     while data := raw.recv(4096):
         heard += data
     sock.close()
+    raw.close()  # the file alone was, of docker-py's two
 
     assert b"typed\r\ntyped\r\n" == heard.replace(b"^D\b\b", b"")
 
@@ -189,6 +190,7 @@ def test_attach_socket_speaks_both_ways(client: Any) -> None:
     while data := raw.recv(4096):
         heard += data
     sock.close()
+    raw.close()  # the file alone was, of docker-py's two
 
     assert b"\1\0\0\0\0\0\0\7got it\n" == heard
     assert 0 == container.wait()["StatusCode"]

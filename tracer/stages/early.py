@@ -42,13 +42,15 @@ class EarlySightings:
         return stage in self._kept
 
     def keep_reader(self, stage: Stage, entered: StageEntered, message: MessageSeen) -> None:
-        """A message at its reading end; the latest such sighting counts."""
+        """A message at its reading end; the latest such sighting counts, unless one counts already."""
+        if stage.id in self._kept and not self._kept[stage.id].connection:
+            return
         self._kept.pop(stage.id, None)
         self._kept[stage.id] = Sighting(stage, entered, message.connection, message.title)
 
     def keep(self, stage: Stage, entered: StageEntered, missing: Collection[str]) -> None:
-        """Anything whose missing stages are all kept here; the first such sighting counts."""
-        if stage.id not in self._kept and all(name in self._kept for name in missing):
+        """Anything whose missing stages are all kept here, or may be overtaken; the first such sighting counts."""
+        if stage.id not in self._kept and all(name in self._kept or name in stage.overtakes for name in missing):
             self._kept[stage.id] = Sighting(stage, entered)
 
     def writer_seen(self, message: MessageSeen) -> None:

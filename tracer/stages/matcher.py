@@ -57,6 +57,7 @@ class Matcher:
         self._layers = LayerFold()
         self._entered: set[str] = set()
         self._early = EarlySightings()
+        self._client_gone = False
         self._speakers: dict[Layer, tuple[int, int]] = {}
         """Who spoke last in each layer, tid and pid."""
         self._waiting: dict[tuple[str, str], list[tuple[Stage, Pattern]]] = {}
@@ -91,7 +92,7 @@ class Matcher:
             # Of a process, not of each of its threads.
             if event.tid != event.pid:
                 return []
-            return self._process("exited", sequence, event, {"exit_code": event.exit_code, "signal": event.signal})
+            return self._exited(sequence, event)
         if isinstance(event, MessageSeen):
             return self._message(sequence, event)
         self._layers.feed(event)
@@ -104,6 +105,14 @@ class Matcher:
             nspid = event.nspids[-1] if event.nspids else None
             return self._process("forked", sequence, event, {"how": event.how, "nspid": nspid})
         return []
+
+    def _exited(self, sequence: int, event: ProcessExited) -> list[StageEntered]:
+        found = self._process("exited", sequence, event, {"exit_code": event.exit_code, "signal": event.signal})
+        seat = self._layers.seat_of(event.pid)
+        if seat is not None and seat.layer is Layer.CLIENT and seat.verb == "run":
+            self._client_gone = True
+            found += self._enter_kept()
+        return found
 
     def _message(self, sequence: int, event: MessageSeen) -> list[StageEntered]:
         key = ("message", event.protocol)
@@ -221,6 +230,8 @@ class Matcher:
         """Whether a stage is still to come, and everything that it comes after was seen."""
         if name in self._entered:
             return False
+        if self._client_gone and self._stages[name].layer is Layer.CLIENT and name not in self._early:
+            return False  # output that it was told not to attach to, say
         return all(before in self._entered or before in self._early for before in self._stages[name].after)
 
     def _missing(self, stage: Stage) -> list[str]:

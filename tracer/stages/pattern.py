@@ -13,6 +13,7 @@ nothing more: where that is too little, the decoder lacks an action.
     source = "runtime/oci/rootfs.py:pivot_root"
     after = ["mounts-made"]        # looked for only once these stages were entered
     behind = ["client-told"]       # entered after these where they are under way, though it may be seen before them
+    overtakes = ["program-speaks"] # those of `after` that the kernel may report later than this one, which follows them
     [stages.on]                    # or [[stages.on]] several times: any of them
     action = "RootPivoted"         # or message = "http", process = "executed", call = "listen"
     fields = { put_old = "." }     # a value, a list of values (any of), or { prefix = "..." }
@@ -31,7 +32,21 @@ Stop = Literal["entry", "exit"]
 _KINDS: tuple[PatternKind, ...] = ("message", "action", "process", "call")
 _PROCESS_EVENTS = ("forked", "executed", "exited")
 _STAGE_KEYS = frozenset(
-    ("id", "layer", "title", "about", "stop", "time_sensitive", "source", "after", "behind", "on", "optional", "hold")
+    (
+        "id",
+        "layer",
+        "title",
+        "about",
+        "stop",
+        "time_sensitive",
+        "source",
+        "after",
+        "behind",
+        "overtakes",
+        "on",
+        "optional",
+        "hold",
+    )
 )
 _REQUIRED = ("id", "layer", "title", "about", "source", "on")
 
@@ -87,6 +102,9 @@ class Stage:
     behind: tuple[str, ...] = ()
     """Stages of independent processes that come first when the story is told: where one of them is under way (all that
     it is `after` was seen), this stage is entered only once that one was."""
+    overtakes: tuple[str, ...] = ()
+    """Those of `after` that other processes show, and that may be reported later than this one: what was printed is
+    read off the pipe before the kernel reports that the write has returned."""
     optional: bool = False
     """True where a run may be right without it (another runtime spells it in a way that leaves no trace)."""
     hold: bool = True
@@ -101,7 +119,7 @@ def parse_stages(tables: Sequence[Mapping[str, object]]) -> tuple[Stage, ...]:
         known = {earlier.id for earlier in stages}
         if stage.id in known:
             raise StageError(f"stage {stage.id!r}: the id is used twice")
-        for key, names in (("after", stage.after), ("behind", stage.behind)):
+        for key, names in (("after", stage.after), ("behind", stage.behind), ("overtakes", stage.overtakes)):
             for name in names:
                 if name not in known:
                     raise StageError(f"stage {stage.id!r}: key {key!r} names {name!r}, which is no earlier stage")
@@ -145,6 +163,7 @@ def _parse_stage(table: Mapping[str, object], index: int) -> Stage:
         time_sensitive=_flag(table, "time_sensitive", where),
         after=_names(table, "after", where),
         behind=behind,
+        overtakes=_names(table, "overtakes", where),
         optional=_flag(table, "optional", where),
         hold=_flag(table, "hold", where, default=True),
     )

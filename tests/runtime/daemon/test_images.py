@@ -66,6 +66,8 @@ def test_references_that_are_none_are_refused(name: str) -> None:
         ("*:3", True),
         ("alpine:[1-3]", True),
         ("alpin?", True),
+        ("alpine:[^1-2]", True),
+        ("alpine:[[&&||~~3]", True),
         ("alpine:4", False),
         ("lpine", False),
         ("docker.io/library/alpine", False),

@@ -41,6 +41,7 @@ def table(id: str, **more: object) -> dict[str, object]:
         ({"after": "first"}, "key 'after' is not a list"),
         ({"after": ["nobody"]}, "names 'nobody', which is no earlier stage"),
         ({"behind": ["nobody"]}, "key 'behind' names 'nobody', which is no earlier stage"),
+        ({"overtakes": ["nobody"]}, "key 'overtakes' names 'nobody', which is no earlier stage"),
         ({"stop": "entry", "on": {"action": "A"}, "behind": ["first"]}, "entered when it is too late"),
         ({"title": " "}, "key 'title' is not a text"),
         ({"time_sensitive": 1}, "key 'time_sensitive' is not true or false"),
@@ -255,3 +256,25 @@ def test_a_stage_does_not_wait_for_one_that_is_not_under_way() -> None:
     events = [act(1, "Asked"), act(3, "Ran"), act(1, "Told"), act(3, "Ended"), act(2, "Over")]
 
     assert run(Matcher(parse_stages(TOLD), NAMES), [*seated(), *events]) == ["starts", "runs", "told", "ends", "over"]
+
+
+PRINTED = [
+    table("speaks", on={"action": "Spoke"}),
+    table("printed", layer="client", on={"action": "Printed"}, after=["speaks"], overtakes=["speaks"]),
+    table("ends", on={"action": "Ended"}, after=["speaks"], behind=["printed"]),
+]
+
+
+def test_a_stage_may_be_reported_before_the_one_that_it_overtakes() -> None:
+    """A pipe is read before its writer is told so; what waits for the reader is not lost."""
+    events = [act(1, "Printed"), act(3, "Spoke"), act(3, "Ended")]
+
+    assert run(Matcher(parse_stages(PRINTED), NAMES), [*seated(), *events]) == ["speaks", "printed", "ends"]
+
+
+def test_nothing_waits_for_a_client_that_has_ended() -> None:
+    """It was not to print anything: the rest of the story is told without it."""
+    seats = [executed(1, "docker", "run", "hostbox"), executed(3, "runc", "init")]
+    events = [act(3, "Spoke"), act(3, "Ended"), ProcessExited(0, 1, 1, 0, None)]
+
+    assert run(Matcher(parse_stages(PRINTED), NAMES), [*seats, *events]) == ["speaks", "ends"]
