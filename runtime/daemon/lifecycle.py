@@ -119,7 +119,10 @@ class Lifecycle:
         """Undo a start that went half way, and say why in dockerd's words."""
         message = error.message if isinstance(error, (GRPCError, ApiError)) else str(error)
         message = message or "containerd refused without a word"
-        await self._tasks.forget(container.id)
+        try:
+            await self._tasks.forget(container.id)
+        except GRPCError as cause:
+            log.warning("what the start of %s has left is not cleared away: %s", container.name, cause.message)
         self._sandboxes.detach(container)
         container.streams.drain_and_close()
         container.new_streams()
@@ -169,10 +172,9 @@ class Lifecycle:
                 await wait_for_socket(self._containerd.address)
 
     async def _finish(self, container: Container, status: int, exited_ns: int) -> None:
-        await self._tasks.delete_task(container.id)
+        await self._tasks.clear_away(container.id)
         container.streams.drain_and_close()
         container.new_streams()
-        await self._tasks.delete_container(container.id)
         for session in list(container.execs.values()):
             session.container_stopped()
         container.state = State(
@@ -338,13 +340,15 @@ class Lifecycle:
                 await container.removed()
                 return
             raise ConflictError(f"removal of container {container.name} is already in progress")
-        if container.state.running and not force:
-            what = "paused" if container.state.paused else "restarting" if container.state.restarting else "running"
-            advice = {
-                "paused": "Unpause and then stop the container before attempting removal or force remove",
-            }.get(what, "Stop the container before attempting removal or force remove")
-            raise ConflictError(f"You cannot remove a {what} container {container.id}. {advice}")
-        if container.state.running and not self._cancel_restart(container):
+        while not await self._removed_unless_running(container, volumes):
+            if not force:
+                what = "paused" if container.state.paused else "restarting" if container.state.restarting else "running"
+                advice = {
+                    "paused": "Unpause and then stop the container before attempting removal or force remove",
+                }.get(what, "Stop the container before attempting removal or force remove")
+                raise ConflictError(f"You cannot remove a {what} container {container.id}. {advice}")
+            if self._cancel_restart(container):
+                continue
             gone = container.removed()
             with contextlib.suppress(ConflictError):  # it has ended by itself meanwhile
                 await self.kill(container, SIGKILL)
@@ -352,9 +356,14 @@ class Lifecycle:
                 await gone
                 return
             gone.cancel()
-        async with container.lock:
+
+    async def _removed_unless_running(self, container: Container, volumes: bool) -> bool:
+        async with container.lock:  # which a start under way holds: whether it runs is known only afterwards
+            if container.state.running:
+                return False
             if self._containers.get(container.id) is not None:
                 await self._remove(container, volumes)
+            return True
 
     async def _remove(self, container: Container, volumes: bool) -> None:
         container.removing = True

@@ -11,6 +11,7 @@ In containerd a *container* is a record (spec, snapshot, runtime) and a *task* i
 """
 
 import json
+import logging
 import os
 from signal import SIGKILL
 from typing import Any
@@ -22,6 +23,8 @@ from runtime.daemon.container import Container
 from runtime.daemon.containerd_client import Containerd, GRPCError, Status
 from runtime.daemon.options import DaemonOptions
 from runtime.daemon.stdio import StdioPaths
+
+log = logging.getLogger("daemon")
 
 _SPEC_TYPE = "types.containerd.io/opencontainers/runtime-spec/1/Spec"
 _PROCESS_TYPE = "types.containerd.io/opencontainers/runtime-spec/1/Process"
@@ -106,8 +109,16 @@ class TaskClient:
         request = containers_pb2.DeleteContainerRequest(id=id)
         await self._now_or_later(self._containerd.containers.call("Delete", request))
 
+    async def clear_away(self, id: str) -> None:
+        """Delete an ended run. What cannot be deleted is logged and left for `known_to_containerd`: it is over."""
+        try:
+            await self.delete_task(id)
+            await self.delete_container(id)
+        except GRPCError as error:
+            log.warning("the run of container %s is not cleared away: %s", id, error.message)
+
     async def forget(self, id: str) -> None:
-        """Leave nothing of a container's run in containerd, whatever state it is in."""
+        """Leave nothing of a container's run in containerd, whatever state it is in. Raises GRPCError."""
         await self._now_or_later(self.kill(id, SIGKILL))
         await self._now_or_later(self._containerd.tasks.call("Wait", tasks_pb2.WaitRequest(container_id=id)))
         await self.delete_task(id)

@@ -87,14 +87,15 @@ def _create_in(container: state.Container, config: "dict[str, Any]", options: Cr
     order.fifo_fd = exec_fifo.hold(container.fifo_path)
     state.write_atomically(os.path.join(container.directory, state.CONFIG_FILE), config)
     group = cgroup.of_config(config, container.id)
+    # saved three times: whenever we are killed, `delete --force` finds what there is by then, so cgroups come after
+    container.cgroup_paths = group.paths
+    container.created = state.timestamp_now()
+    container.save()
     birth = parent.Birth()
     try:
         birth.fork(plan, linux.get("timeOffsets", {}), lambda channel: init.main(order, channel))
         group = parent.open_group(group, birth.intermediate_pid, log.warning, lenient=lenient)
-        # saved three times: whenever we are killed, `delete --force` finds what there is by then
         container.cgroup_paths = group.paths
-        container.created = state.timestamp_now()
-        container.save()
         birth.enter_namespaces(plan, linux)
         container.pid = birth.pid
         container.start_time = state.process_start_time(container.pid)

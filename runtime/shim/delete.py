@@ -48,13 +48,13 @@ def _force_delete(container_id: str, bundle: str, options: RuntimeOptions) -> No
         argv.append("--systemd-cgroup")
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     try:
-        pid = spawn_program(
-            find_binary(options.binary), [*argv, "delete", "--force", container_id], Stdio(null, null, 2)
-        )
+        argv, stdio = [*argv, "delete", "--force", container_id], Stdio(null, null, 2)
+        _pid, status = os.waitpid(spawn_program(find_binary(options.binary), argv, stdio), 0)
+        if os.WIFSIGNALED(status):  # what a killed call has left is for the next
+            _pid, status = os.waitpid(spawn_program(find_binary(options.binary), argv, stdio), 0)
     except (OSError, TaskError) as reason:
         sys.stderr.write(f"failed to remove container {container_id}: {reason}\n")
         return
-    _pid, status = os.waitpid(pid, 0)
     if status:
         sys.stderr.write(f"failed to remove container {container_id}: {options.binary} failed\n")
 

@@ -49,8 +49,12 @@ def find_binary(name: str) -> str:
 DEFAULT_BINARY = "glassbottom-oci"
 
 
+class RuntimeKilledError(TaskError):
+    """The runtime itself was killed: it may have done what it was called for in part, wholly or not at all."""
+
+
 class OciRuntime:
-    """The OCI runtime of one bundle."""
+    """The OCI runtime of one bundle. Every call raises TaskError with the reason that the runtime gave."""
 
     def __init__(self, reaper: Reaper, options: RuntimeOptions, bundle: str) -> None:
         self._reaper = reaper
@@ -84,11 +88,20 @@ class OciRuntime:
 
     async def kill(self, container_id: str, number: int, *, everybody: bool) -> None:
         """Signal init, or every process of the container."""
-        await self._call(["kill", *(["--all"] if everybody else []), container_id, str(number)], "kill")
+        args = ["kill", *(["--all"] if everybody else []), container_id, str(number)]
+        try:
+            await self._call(args, "kill")
+        except RuntimeKilledError:
+            if number != signal.SIGKILL:
+                raise  # it may have been sent, and any other may not be sent twice
+            await self._call(args, "kill")
 
     async def delete(self, container_id: str, *, force: bool = False) -> None:
-        """Remove the container's state and cgroups."""
-        await self._call(["delete", *(["--force"] if force else []), container_id], "delete")
+        """Remove the container's state and cgroups; what a killed call has left of them, too."""
+        try:
+            await self._call(["delete", *(["--force"] if force else []), container_id], "delete")
+        except RuntimeKilledError:
+            await self._call(["delete", "--force", container_id], "delete")
 
     async def pause(self, container_id: str) -> None:
         """Freeze every process of the container."""
@@ -142,7 +155,8 @@ class OciRuntime:
             os.close(output)
             os.close(null)
         if status != 0:
-            raise TaskError(UNKNOWN, f"OCI runtime {verb} failed: {self._last_error(status, text)}")
+            kind = RuntimeKilledError if status > 128 else TaskError
+            raise kind(UNKNOWN, f"OCI runtime {verb} failed: {self._last_error(status, text)}")
         return text
 
     def _last_error(self, status: int, output: str) -> str:

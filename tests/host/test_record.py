@@ -50,7 +50,7 @@ def test_end_of_the_story_is_told_to_who_listened_to_nothing(runtime_dir: Path) 
     """What the program printed never arrives: the stages that are told behind that come all the same."""
     process = record(runtime_dir, "--rm", "--attach", "stderr", "hostbox", "echo", "hi")
     out, err = process.communicate()
-    rows = [json.loads(row) for row in (runtime_dir / "run.jsonl").read_text().splitlines()[1:]]
+    rows = [json.loads(row) for row in (runtime_dir / "run.jsonl").read_text().rstrip("\n").split("\n")[1:]]
     stages = [row[4] for row in rows if row[0] == "stage"]
 
     assert (process.returncode, out, err) == (0, "", "")

@@ -23,9 +23,9 @@ ALLOWED = """
     epoll_pwait execve execveat exit exit_group faccessat faccessat2 fchdir fchown fcntl fstat fstatfs futex getcwd
     getdents64 getegid geteuid getgid getpid getppid getrandom gettid getuid ioctl lseek madvise mmap mprotect munmap
     nanosleep newfstatat open openat pipe2 poll prctl pread64 prlimit64 pselect6 read readlink readlinkat rseq
-    rt_sigaction rt_sigprocmask rt_sigreturn sched_getaffinity sched_yield sendmsg sendto set_robust_list set_tid_address setgid
-    setgroups setresgid setresuid setuid sigaltstack statfs tgkill umask uname wait4 waitid write
-    writev
+    rt_sigaction rt_sigprocmask rt_sigreturn sched_getaffinity sched_yield sendmsg sendto set_robust_list
+    set_tid_address setgid setgroups setresgid setresuid setuid sigaltstack statfs tgkill umask uname wait4 waitid
+    write writev
 """
 
 

@@ -79,6 +79,8 @@ class Stack:
         for process in (self.daemon, self.containerd):
             process.terminate()
             process.wait()
+        for parent in cgroups_named(f"gbt-{os.getpid()}"):
+            os.rmdir(parent)  # like dockerd's /docker it stays; that it can be removed shows that it is empty
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
         """One request; the body is JSON unless it is bytes."""
@@ -126,8 +128,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     assert not Path(stack.socket).exists()
     left = [cmd for pid in os.listdir("/proc") if pid.isdigit() if folder in (cmd := command_line(pid))]
     assert left == []
-    for parent in cgroups_named(f"gbt-{os.getpid()}"):
-        os.rmdir(parent)  # like dockerd's /docker it stays; that it can be removed shows that it is empty
 
 
 def command_line(pid: str) -> str:

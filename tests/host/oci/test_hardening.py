@@ -4,6 +4,7 @@ import os
 import signal
 import struct
 import subprocess
+import time
 
 import pytest
 
@@ -127,3 +128,19 @@ def test_create_that_is_killed_leaves_only_what_delete_force_removes(box: Box, h
 
     assert "creating" == creating["status"]
     assert [] == cgroups_named(box.id)
+
+
+@pytest.mark.parametrize("milliseconds", range(0, 40, 2))
+def test_create_that_is_killed_at_any_moment_leaves_only_what_delete_force_removes(box: Box, milliseconds: int) -> None:
+    """Whatever there is by then, it is known where: cgroups above all, which nobody could find by their looks."""
+    box.write_config("sleep", "1000")
+    argv = [*box.argv, "create", "--bundle", str(box.directory), box.id]
+    create = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(milliseconds / 1000)
+    create.kill()
+    create.wait()
+
+    box.call("delete", "--force", box.id)
+
+    assert [] == cgroups_named(box.id)
+    assert not (box.directory / "state" / box.id).exists()

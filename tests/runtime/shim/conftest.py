@@ -39,6 +39,7 @@ while [ "${1#--}" != "$1" ]; do
 done
 verb=$1; shift
 echo "$verb $*" >> calls
+[ -e "killed-$verb" ] && rm "killed-$verb" && kill -9 $$
 while [ $# -gt 1 ]; do
   case $1 in
     --pid-file) pid_file=$2; shift 2;;

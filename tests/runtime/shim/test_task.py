@@ -244,6 +244,28 @@ def test_kill_of_an_ended_process_is_not_found(shim: Any) -> None:
     assert shim.refusal("Kill", id="one", signal=9) == (NOT_FOUND, "process already finished: not found")
 
 
+def test_runtime_that_is_killed_is_called_again_where_that_is_safe(shim: Any) -> None:
+    """SIGKILL and delete may be done twice; whether another signal has been sent already, nobody knows."""
+    shim.bundle.joinpath("command").write_text("cat")
+    shim.call("Create", **shim.create_fields(stdin=make_fifo(shim, "stdin")))
+    shim.call("Start", id="one")
+    for verb in ("kill", "delete"):
+        shim.bundle.joinpath(f"killed-{verb}").touch()
+
+    refusal = shim.refusal("Kill", id="one", signal=15)
+    shim.bundle.joinpath("killed-kill").touch()
+    shim.call("Kill", id="one", signal=9)
+    status = shim.call("Wait", id="one").exit_status
+    shim.call("Delete", id="one")
+
+    assert refusal == (UNKNOWN, "OCI runtime kill failed: oci-runtime exited with status 137")
+    assert status == 137
+    assert (shim.bundle / "calls").read_text().split("\n")[2:-1] == [
+        *("kill one 15", "kill one 9", "kill one 9"),
+        *("delete one", "delete --force one"),
+    ]
+
+
 def test_failed_create_brings_the_runtime_s_own_words(shim: Any) -> None:
     """The last error of log.json is what the user will read; afterwards there is no container."""
     shim.bundle.joinpath("fail").write_text("exec: nosuch: executable file not found in $PATH")
