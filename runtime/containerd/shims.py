@@ -9,6 +9,7 @@ from here, since nobody else is left to do it.
 """
 
 import asyncio
+from signal import SIGKILL
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 
@@ -49,8 +50,9 @@ class Shims:
         runtime_options: AnyMessage,
         spec: bytes,
         request: tasks_pb2.CreateTaskRequest,
+        client_gone: "asyncio.Future[None]",
     ) -> Shim:
-        """Start a shim and let it create the task; nothing is left behind if that fails."""
+        """Start a shim and let it create the task; nothing is left behind if that fails, or if the client goes away."""
         binary = shim.binary_for(runtime, request.runtime_path)
         bundle = bundles.create(self._settings.root, self._settings.state, namespace, request.container_id, spec)
         # A client's options for this one task go before the container's; an Any without a value counts as none.
@@ -64,13 +66,35 @@ class Shims:
             raise
         self._watch(started, binary)
         try:
-            await started.call("Create", _create_request(bundle, options, request))
+            await self._create_task(started, _create_request(bundle, options, request), client_gone)
         except (ShimError, ConnectionClosedError) as error:
             await self._give_up(started)
             code = error.code.value if isinstance(error, ShimError) else 2
             raise ShimError(code, str(error), "failed to create shim task: ") from None
         self._tasks[started.key] = started
+        if client_gone.done():
+            await self._end(started)
         return started
+
+    async def _create_task(
+        self, started: Shim, request: task_shim_pb2.CreateTaskRequest, client_gone: "asyncio.Future[None]"
+    ) -> None:
+        """Call Create. A shim may wait in it for its client to open the FIFOs, which one that has gone never will."""
+        creating = asyncio.ensure_future(started.call("Create", request))
+        await asyncio.wait((creating, client_gone), return_when=asyncio.FIRST_COMPLETED)
+        if not creating.done():
+            await self._ask_to_end(started)
+        await creating
+
+    async def _end(self, task: Shim) -> None:
+        """Delete a task that nobody knows of."""
+        container_id = task.bundle.id
+        try:
+            await task.call("Kill", task_shim_pb2.KillRequest(id=container_id, signal=SIGKILL))
+            await task.call("Wait", task_shim_pb2.WaitRequest(id=container_id))
+            await self.delete(task)
+        except (ContainerdError, ConnectionClosedError) as error:
+            log.warn(f"task of {task.bundle.namespace}/{container_id}, whose client has gone, stays: {error}")
 
     async def delete(self, task: Shim) -> task_shim_pb2.DeleteResponse:
         """Delete the task of a stopped container: in the runtime, then the shim, then the bundle."""
@@ -168,14 +192,19 @@ class Shims:
 
     async def _dismiss(self, task: Shim) -> None:
         """Tell the shim to end, hang up, and wait until everything of it is gone."""
-        try:
-            await task.call("Shutdown", task_shim_pb2.ShutdownRequest(id=task.bundle.id))
-        except (ContainerdError, ConnectionClosedError):
-            pass  # a shim may end before it answers
+        await self._ask_to_end(task)
         task.close()
         await task.client.closed
         if (cleaning := self._cleaning.get(task.key)) is not None:
             await asyncio.shield(cleaning)
+
+    @staticmethod
+    async def _ask_to_end(task: Shim) -> None:
+        """Shutdown, which a shim obeys that holds no container."""
+        try:
+            await task.call("Shutdown", task_shim_pb2.ShutdownRequest(id=task.bundle.id))
+        except (ContainerdError, ConnectionClosedError):
+            pass  # a shim may end before it answers
 
 
 def _create_request(

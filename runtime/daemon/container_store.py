@@ -89,6 +89,10 @@ class ContainerStore:
         """By full ID only."""
         return self._by_id.get(id)
 
+    def owns(self, id: str) -> bool:
+        """Whether a container has this ID: one that is being created, or whose record cannot be read, as well."""
+        return id in self._by_id or id in self._reserved.values() or os.path.isdir(self.directory(id))
+
     # Names -----------------------------------------------------------------------------------------------
 
     def reserve_name(self, name: str, id: str) -> str:

@@ -33,6 +33,7 @@ from runtime.daemon.references import DEFAULT_IMAGE
 from runtime.daemon.sandboxes import Sandboxes
 from runtime.daemon.spawn import ProgramError
 from runtime.daemon.spec_inputs import SpecGatherer, probe_host
+from runtime.daemon.strays import Strays
 from runtime.daemon.task_client import TaskClient
 from runtime.daemon.task_events import TaskEvents
 from runtime.daemon.timestamps import ZERO
@@ -80,7 +81,8 @@ class Engine:
         self.sandboxes = Sandboxes(self.networks, self.containers, self.events)
         tasks = self.tasks = TaskClient(self.containerd, options)
         gatherer = SpecGatherer(options, self.facts, self.containers)
-        self.task_events = TaskEvents(self.containerd, self.containers, tasks, self.events)
+        strays = Strays(self.containerd, self.containers, tasks, options.snapshotter)
+        self.task_events = TaskEvents(self.containerd, self.containers, tasks, self.events, strays)
         self.creator = Creator(
             options,
             self.facts,

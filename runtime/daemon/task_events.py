@@ -21,6 +21,7 @@ from runtime.daemon.container_store import ContainerStore
 from runtime.daemon.containerd_client import Containerd, GRPCError
 from runtime.daemon.events import EventLog
 from runtime.daemon.socket_watch import wait_for_socket
+from runtime.daemon.strays import Strays
 from runtime.daemon.task_client import TaskClient
 from runtime.daemon.timestamps import from_protobuf
 
@@ -32,7 +33,15 @@ _STOPPED = 3  # containerd.v1.types.Status
 class TaskEvents:
     """Tells containers what became of their processes."""
 
-    def __init__(self, containerd: Containerd, containers: ContainerStore, tasks: TaskClient, events: EventLog) -> None:
+    def __init__(
+        self,
+        containerd: Containerd,
+        containers: ContainerStore,
+        tasks: TaskClient,
+        events: EventLog,
+        strays: Strays,
+    ) -> None:
+        self._strays = strays
         self._containerd = containerd
         self._containers = containers
         self._tasks = tasks
@@ -71,25 +80,11 @@ class TaskEvents:
             log.warning("%s", sentence)
 
     async def ask_after_all(self) -> None:
-        """Find out which of the containers that should run do not any more, and which run that should not."""
+        """Find out which of the containers that should run do not any more, and what is there that should not be."""
         for container in self._containers.all():
             if container.state.running and not container.state.restarting:
                 await self._ask_after(container)
-        try:
-            for container_id in await self._tasks.known_to_containerd():
-                await self._forget_stray(container_id)
-        except GRPCError as error:
-            log.warning("cannot look for runs that were left: %s", error)
-
-    async def _forget_stray(self, container_id: str) -> None:
-        """End a run that was begun for a container which has gone or is not running: one of us was killed meanwhile."""
-        container = self._containers.get(container_id)
-        if container is None:
-            await self._tasks.forget(container_id)
-        elif not container.state.running:
-            async with container.lock:  # a start under way holds it
-                if not container.state.running:
-                    await self._tasks.forget(container_id)
+        await self._strays.remove()
 
     async def _ask_after(self, container: Container) -> None:
         try:

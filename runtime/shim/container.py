@@ -46,6 +46,8 @@ class Container:
         self.bundle = bundle
         self.execs: dict[str, Process] = {}
         self.init = Process("", StdioPaths("", "", "", terminal=False), Streams(shim.loop))
+        self.waits_for_client = False
+        """Whether nothing has been made yet, because nobody has opened the other ends of init's FIFOs."""
         self._shim = shim
         self._options = options
         self._runtime = OciRuntime(shim.reaper, options, bundle)
@@ -67,6 +69,7 @@ class Container:
         # Noted before the call: from here on a shim that dies leaves something that `delete` must find.
         notes.write_options(self.bundle, self._options)
         try:
+            self.waits_for_client = True
             await self._launch(self.init, f"{self.bundle}/init.pid")
         except (TaskError, OSError):
             # The runtime has undone its own part; init may be dead and unreaped, which the reaper sees to.
@@ -95,6 +98,7 @@ class Container:
         """Have the runtime make init or an exec, give it its streams, and learn its pid."""
         streams = process.streams
         await streams.open(process.paths)
+        self.waits_for_client = False
         # Before the runtime runs: init may be dead before its pid is read.
         self._shim.reaper.expect()
         try:

@@ -45,7 +45,7 @@ class TaskService:
         self._namespace = namespace
         self._default_root = default_root
         self._stop_shim = shutdown
-        self._creating = False
+        self._creating: Container | None = None
         self._container: Container | None = None
 
     async def call(self, method: str, request: Any, response: Any) -> None:
@@ -71,16 +71,16 @@ class TaskService:
             raise TaskError(UNIMPLEMENTED, "restoring a checkpoint is not implemented")
         if not os.path.isdir(request.bundle):
             raise TaskError(INVALID_ARGUMENT, f"bundle {request.bundle!r} is not a directory")
-        if self._creating or self._container is not None:
+        if self._creating is not None or self._container is not None:
             raise TaskError(ALREADY_EXISTS, f"task {request.id}: this shim already holds a container: already exists")
         container = Container(self._shim, request.id, request.bundle, self._runtime_options(request.options))
         mounts = [Mount(mount.type, mount.source, tuple(mount.options)) for mount in request.rootfs]
-        self._creating = True
+        self._creating = container
         try:
             response.pid = await container.create(mounts, _paths(request))
             self._container = container
         finally:
-            self._creating = False
+            self._creating = None
 
     def _runtime_options(self, packed: AnyMessage) -> RuntimeOptions:
         options = Options()
@@ -195,8 +195,9 @@ class TaskService:
         _fill_end(process, response)
 
     async def _shutdown(self, request: task.ShutdownRequest, _response: object) -> None:
-        """End the shim; while it holds a container only `now` does."""
-        if (self._container is None and not self._creating) or request.now:
+        """End the shim; while it holds a container, or the runtime makes one, only `now` does."""
+        at_work = self._creating is not None and not self._creating.waits_for_client
+        if (self._container is None and not at_work) or request.now:
             self._stop_shim()
 
 

@@ -57,7 +57,8 @@ class Matcher:
         self._layers = LayerFold()
         self._entered: set[str] = set()
         self._early = EarlySightings()
-        self._client_gone = False
+        self._gone: set[Layer] = set()
+        """Layers whose program has ended: what they have not shown by now, they never will."""
         self._speakers: dict[Layer, tuple[int, int]] = {}
         """Who spoke last in each layer, tid and pid."""
         self._waiting: dict[tuple[str, str], list[tuple[Stage, Pattern]]] = {}
@@ -108,11 +109,20 @@ class Matcher:
 
     def _exited(self, sequence: int, event: ProcessExited) -> list[StageEntered]:
         found = self._process("exited", sequence, event, {"exit_code": event.exit_code, "signal": event.signal})
-        seat = self._layers.seat_of(event.pid)
-        if seat is not None and seat.layer is Layer.CLIENT and seat.verb == "run":
-            self._client_gone = True
+        gone = self._told_by(event.pid)
+        if gone:
+            self._gone |= gone
             found += self._enter_kept()
         return found
+
+    def _told_by(self, pid: int) -> set[Layer]:
+        """The layers whose stages end with this process: the client's, or what becomes of the container's init."""
+        seat = self._layers.seat_of(pid)
+        if seat is not None and seat.layer is Layer.CLIENT and seat.verb == "run":
+            return {Layer.CLIENT}
+        if self._layers.is_init(pid) or self._layers.is_sealed(pid):
+            return {Layer.RUNTIME, Layer.CONTAINER}
+        return set()
 
     def _message(self, sequence: int, event: MessageSeen) -> list[StageEntered]:
         key = ("message", event.protocol)
@@ -230,8 +240,8 @@ class Matcher:
         """Whether a stage is still to come, and everything that it comes after was seen."""
         if name in self._entered:
             return False
-        if self._client_gone and self._stages[name].layer is Layer.CLIENT and name not in self._early:
-            return False  # output that it was told not to attach to, say
+        if self._stages[name].layer in self._gone and name not in self._early:
+            return False  # output that the client was told not to attach to, a program that could not be executed
         return all(before in self._entered or before in self._early for before in self._stages[name].after)
 
     def _missing(self, stage: Stage) -> list[str]:

@@ -17,6 +17,7 @@ from runtime.containerd.labels import replace_map, update_map
 from runtime.containerd.metadata import Metadata
 from runtime.containerd.server import Call
 from runtime.containerd.snapshots.snapshotter import Snapshotters
+from runtime.containerd.unfinished import to_the_end
 
 _PAGE = 100
 
@@ -62,7 +63,7 @@ class SnapshotsService:
     async def remove(self, call: Call, request: snapshots_pb2.RemoveSnapshotRequest) -> Empty:
         snapshotter = self._snapshotters.find(request.snapshotter)
         snapshotter.forget(call.namespace, request.key)
-        await snapshotter.clear()
+        await to_the_end(snapshotter.clear())
         removed = events_pb2.SnapshotRemove(key=request.key, snapshotter=request.snapshotter)
         self._exchange.publish(call.namespace, "/snapshot/remove", removed)
         return Empty()

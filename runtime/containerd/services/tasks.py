@@ -9,14 +9,14 @@ Real counterpart: containerd `services/tasks/local.go` on `runtime/v2/shim.go`.
       | Tasks/Get      -->   | State                           --> |
       | Tasks/Delete   -->   | Delete, Shutdown, then `SHIM delete`
 
-Calls that change something run to their end even when the client goes away meanwhile: half a Create would be nobody's.
+Calls that change something run to their end even when the client goes away meanwhile: half a Create would be nobody's,
+and a whole one, too, which is why it is undone.
 
 Left out on purpose: Checkpoint (CRIU), and checkpoints to create from.
 """
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
@@ -37,8 +37,7 @@ from runtime.containerd.services.containers import read_container
 from runtime.containerd.shim import Shim
 from runtime.containerd.shims import Shims
 from runtime.containerd.ttrpc_client import ConnectionClosedError
-
-Result = TypeVar("Result")
+from runtime.containerd.unfinished import to_the_end
 
 
 class TasksService:
@@ -48,7 +47,6 @@ class TasksService:
 
     def __init__(self, metadata: Metadata, shims: Shims) -> None:
         self._metadata, self._shims = metadata, shims
-        self._unfinished: set[asyncio.Task[Any]] = set()
 
     async def create(self, call: Call, request: tasks_pb2.CreateTaskRequest) -> tasks_pb2.CreateTaskResponse:
         container = read_container(self._metadata, call.namespace, request.container_id)
@@ -56,11 +54,15 @@ class TasksService:
             raise UnimplementedError("creating a task from a checkpoint")
         if self._shims.find(call.namespace, container.id) is not None:
             raise AlreadyExistsError(f"task {container.id}")
-        task = await self._to_the_end(
-            self._shims.create(
-                call.namespace, container.runtime.name, container.runtime.options, container.spec.value, request
+        client_gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        runtime, spec = container.runtime, container.spec.value
+        try:
+            task = await to_the_end(
+                self._shims.create(call.namespace, runtime.name, runtime.options, spec, request, client_gone)
             )
-        )
+        except asyncio.CancelledError:
+            client_gone.set_result(None)
+            raise
         connected = await _ask(task, "Connect", shim_api.ConnectRequest(id=container.id))
         return tasks_pb2.CreateTaskResponse(container_id=container.id, pid=connected.task_pid)
 
@@ -72,7 +74,7 @@ class TasksService:
 
     async def delete(self, call: Call, request: tasks_pb2.DeleteTaskRequest) -> tasks_pb2.DeleteResponse:
         task = self._task(call, request.container_id)
-        deleted = await self._to_the_end(self._shims.delete(task))
+        deleted = await to_the_end(self._shims.delete(task))
         return _delete_response(task.bundle.id, deleted)
 
     async def delete_process(self, call: Call, request: tasks_pb2.DeleteProcessRequest) -> tasks_pb2.DeleteResponse:
@@ -185,13 +187,6 @@ class TasksService:
         if task is None:
             raise NotFoundError(f"task {container.id} not found", bare=True)
         return task
-
-    async def _to_the_end(self, work: Coroutine[Any, Any, Result]) -> Result:
-        task = asyncio.ensure_future(work)
-        # The event loop keeps only weak references to tasks.
-        self._unfinished.add(task)
-        task.add_done_callback(self._unfinished.discard)
-        return await asyncio.shield(task)
 
 
 async def _ask(task: Shim, method: str, request: Any) -> Any:

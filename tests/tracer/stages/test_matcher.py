@@ -272,6 +272,18 @@ def test_a_stage_may_be_reported_before_the_one_that_it_overtakes() -> None:
     assert run(Matcher(parse_stages(PRINTED), NAMES), [*seated(), *events]) == ["speaks", "printed", "ends"]
 
 
+def test_nothing_waits_for_a_program_that_could_not_be_executed() -> None:
+    """The init of a container has ended: it will not execute anything any more."""
+    stages = [
+        table("seals", on={"action": "RootPivoted"}),
+        table("executes", on={"action": "ProgramExecuted"}, after=["seals"]),
+        table("told", layer="client", on={"action": "Told"}, behind=["executes"]),
+    ]
+    events = [act(3, "RootPivoted"), act(1, "Told"), ProcessExited(0, 3, 3, 1, None)]
+
+    assert run(Matcher(parse_stages(stages), NAMES), [*seated(), *events]) == ["seals", "told"]
+
+
 def test_nothing_waits_for_a_client_that_has_ended() -> None:
     """It was not to print anything: the rest of the story is told without it."""
     seats = [executed(1, "docker", "run", "hostbox"), executed(3, "runc", "init")]
