@@ -4,10 +4,12 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ import pytest
 from tests.oci_bundle import cgroups_named
 from tests.unix_sockets import wait_for_socket
 
+PATIENCE = 20
+"""Seconds after which what has not happened never will."""
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 
@@ -298,6 +302,26 @@ def test_exit_while_the_daemon_was_dead_is_learnt(stack: Stack) -> None:
     status, reply = stack.ask("POST", "/containers/rm/wait?condition=removed")
     assert status == 404 or reply["StatusCode"] == 137
     assert set() == veths(stack)
+
+
+def test_layer_of_a_container_that_never_was_is_removed(stack: Stack) -> None:
+    """kill -9 between the snapshot and the record: the next daemon finds a layer that nobody owns."""
+    layers = stack.folder / "cr" / "io.containerd.snapshotter.v1.overlayfs" / "snapshots"
+    before = set(os.listdir(layers))
+    _, created = stack.ask("POST", "/containers/create?name=kept", {"Image": "hostbox"})
+    kept = set(os.listdir(layers))
+    _, lost = stack.ask("POST", "/containers/create?name=lost", {"Image": "hostbox"})
+
+    stack.kill()
+    shutil.rmtree(stack.folder / "data" / "containers" / lost["Id"])
+    stack.start()
+
+    until = time.monotonic() + PATIENCE
+    while set(os.listdir(layers)) != kept:
+        assert time.monotonic() < until, "the layer is still there"
+        time.sleep(0.01)
+    assert len(kept - before) == 1
+    assert stack.ask("POST", f"/containers/{created['Id']}/start")[0] == 204
 
 
 def test_killed_containerd_is_subscribed_to_again(stack: Stack) -> None:

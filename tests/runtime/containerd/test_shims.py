@@ -1,5 +1,6 @@
 """Starting shims: what they print, how they fail, and that nothing is left of those that do."""
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from grpclib.exceptions import GRPCError
 
 from runtime.containerd.errors import ContainerdError
 from runtime.containerd.shim import Endpoint, binary_for, parse_endpoint
+from tracer import procfs
 
+PATIENCE = 20
+"""Seconds after which what has not happened never will."""
 SPEC = AnyMessage(type_url="types.containerd.io/opencontainers/runtime-spec/1/Spec", value=b"{}")
 
 
@@ -88,6 +92,27 @@ async def test_shim_that_does_not_start_leaves_nothing(
     assert (tmp_path / "calls").read_text().split() == ["start", "delete"]
     assert os.listdir(daemon.directory / "state" / "io.containerd.runtime.v2.task" / "test") == []
     assert os.listdir(daemon.directory / "root" / "io.containerd.runtime.v2.task" / "test") == []
+
+
+async def test_create_whose_client_goes_away_is_undone(client: Any, daemon: Any, tmp_path: Path) -> None:
+    """Its shim waits for somebody to read the output, who will not come: it ends, and nothing is left."""
+    os.mkfifo(tmp_path / "stdout")
+    runtime = {"name": "io.containerd.glassbottom.v1"}
+    await client("Containers.Create", container={"id": "left", "runtime": runtime, "spec": SPEC})
+    bundles = daemon.directory / "state" / "io.containerd.runtime.v2.task" / "test"
+
+    creating = asyncio.ensure_future(client("Tasks.Create", container_id="left", stdout=str(tmp_path / "stdout")))
+    async with asyncio.timeout(PATIENCE):
+        while not (bundles / "left" / "options.json").exists():  # the last that is written before it waits
+            await asyncio.sleep(0.01)
+    creating.cancel()
+    async with asyncio.timeout(PATIENCE):
+        while os.listdir(bundles):
+            await asyncio.sleep(0.01)
+
+    assert [pid for pid in procfs.pids() if str(bundles / "left") in procfs.argv(pid)] == []
+    with pytest.raises(GRPCError, match="not found"):
+        await client("Tasks.Get", container_id="left")
 
 
 async def test_shim_is_started_as_containerd_starts_it(client: Any, daemon: Any, tmp_path: Path) -> None:
