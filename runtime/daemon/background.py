@@ -34,3 +34,6 @@ async def _reported(work: Coroutine[Any, Any, None]) -> None:
         await work
     except (GRPCError, ApiError, OSError) as error:
         log.error("%s", error)
+    except Exception:
+        # A mistake of ours: the daemon goes on, and whoever reports it needs to know where.
+        log.exception("work in the background failed")

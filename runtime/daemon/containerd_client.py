@@ -18,6 +18,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpclib.client import Channel, StreamStreamMethod, UnaryStreamMethod, UnaryUnaryMethod
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
+from grpclib.protocol import H2Protocol
 
 from runtime.api.containerd import (
     containers_pb2,
@@ -32,6 +33,16 @@ from runtime.api.containerd import (
 )
 
 __all__ = ["Containerd", "GRPCError", "Service", "Status"]
+
+
+class _Channel(Channel):
+    """grpclib's channel, which takes a connection for a good one that has been lost as soon as it was made."""
+
+    async def __connect__(self) -> H2Protocol:
+        protocol = await super().__connect__()
+        if protocol.handler.connection_lost:  # type: ignore[attr-defined]
+            raise ConnectionResetError("Connection lost")
+        return protocol
 
 
 class Service:
@@ -65,14 +76,20 @@ class Service:
         try:
             return await self._method(method)(request, metadata={**self._metadata, **metadata})
         except (StreamTerminatedError, OSError) as error:
-            raise GRPCError(Status.UNAVAILABLE, f"cannot reach containerd at {self._address}: {error}") from error
+            raise self._unavailable(error) from error
 
     async def stream(self, method: str, request: Any) -> AsyncIterator[Any]:
-        """Make one call and yield every reply until containerd ends the stream."""
-        async with self._method(method).open(metadata=self._metadata) as stream:
-            await stream.send_message(request, end=True)
-            while (message := await stream.recv_message()) is not None:
-                yield message
+        """Make one call and yield every reply until containerd ends the stream. Raises GRPCError as `call` does."""
+        try:
+            async with self._method(method).open(metadata=self._metadata) as stream:
+                await stream.send_message(request, end=True)
+                while (message := await stream.recv_message()) is not None:
+                    yield message
+        except (StreamTerminatedError, OSError) as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> GRPCError:
+        return GRPCError(Status.UNAVAILABLE, f"cannot reach containerd at {self._address}: {error}")
 
     def open(self, method: str, **metadata: str) -> Any:
         """Open a stream that speaks both ways (Content.Write)."""
@@ -85,7 +102,7 @@ class Containerd:
     def __init__(self, address: str, namespace: str) -> None:
         self.address = address
         self.namespace = namespace
-        self._channel = Channel(path=address)
+        self._channel = _Channel(path=address)
         metadata = {"containerd-namespace": namespace}
 
         def service(module: Any, name: str) -> Service:

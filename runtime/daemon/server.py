@@ -4,8 +4,8 @@
     daemon -> client   HTTP/1.1 201 Created, {"Id": ...}
 
 aiohttp's low-level server is used, not its Application: routes are few, every one of them is one function, and
-what happens between the socket and that function should fit on this page. `keepalive_timeout` is infinity and
-`lingering_time` nothing: a client that a debugger has stopped for an hour is still a client.
+what happens between the socket and that function should fit on this page. Neither of its clocks ever runs out: a client
+that a debugger has stopped for an hour is still a client.
 """
 
 import asyncio
@@ -25,6 +25,10 @@ from runtime.daemon.router import Route, Router, without_version
 log = logging.getLogger("daemon")
 
 
+_FOR_EVER_S = 1e9
+"""How long a refused request's body is still read: hanging up on who is sending it would lose them the answer."""
+
+
 class ListenError(Exception):
     """The socket cannot be served; the message says why."""
 
@@ -38,7 +42,7 @@ class ApiServer:
             self._answer,
             handler_cancellation=True,
             keepalive_timeout=math.inf,
-            lingering_time=0,
+            lingering_time=_FOR_EVER_S,
             access_log=None,
         )
         self._listener: asyncio.Server | None = None

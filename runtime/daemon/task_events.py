@@ -13,7 +13,6 @@ import logging
 from collections.abc import Callable
 
 from google.protobuf.message import DecodeError
-from grpclib.exceptions import StreamTerminatedError
 
 from runtime.api.containerd import events_pb2, events_service_pb2
 from runtime.daemon.container import Container
@@ -67,8 +66,8 @@ class TaskEvents:
                 async for envelope in self._containerd.events.stream("Subscribe", request):
                     self._handle(envelope.topic, envelope.event.value)
                 self._complain("containerd ended its event stream")
-            except (GRPCError, StreamTerminatedError, OSError) as error:
-                self._complain(f"lost containerd: {error}")
+            except GRPCError as error:
+                self._complain(f"lost containerd: {error.message}")
             await wait_for_socket(self._containerd.address)
             # It runs when the new subscription is waiting for its first event: what exits after the question is told.
             if asking is not None:

@@ -202,6 +202,22 @@ def test_create_of_another_content_type_is_refused(stack: Stack) -> None:
     assert "must be 'application/json'" in reply["message"]
 
 
+def test_refusal_reaches_a_client_that_is_still_sending(stack: Stack) -> None:
+    """It is answered before its body has come; the body is read all the same, and the connection goes on."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(stack.socket)
+        head = (
+            "POST /containers/create HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 2000000\r\n\r\n"
+        )
+        client.sendall(head.encode())
+        refusal = client.recv(4096)
+        client.sendall(b" " * 2_000_000 + b"GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n")
+        pong = client.recv(4096)
+
+    assert refusal.startswith(b"HTTP/1.1 400")
+    assert pong.startswith(b"HTTP/1.1 200")
+
+
 def test_garbage_is_answered_and_the_daemon_lives(stack: Stack) -> None:
     """Not HTTP at all: 400 and a closed connection; the next client is served."""
     with socket.socket(socket.AF_UNIX) as client:
