@@ -186,6 +186,7 @@ def decode_header(line: str) -> events.RecordingHeader:
         }
         plain["command"] = each(string)(plain["command"])
         plain["typed"] = each(string)(plain.get("typed", []))
+        plain["recorded_first"] = each(string)(plain.get("recorded_first", []))
         plain["stages"] = each(dict)(plain["stages"])
         for key in ("created", "kernel", "architecture"):
             string(plain[key])
@@ -215,6 +216,8 @@ def decode_command(line: str) -> commands.Command:
             plain["preparations"] = tuple(_program(program) for program in plain["preparations"])
             plain["stages"] = tuple(plain["stages"])
             plain["typed"] = tuple(plain["typed"])
+            plain["attach"] = tuple(commands.Attached(**attached) for attached in plain["attach"])
+            plain["recorded_first"] = tuple(plain["recorded_first"])
         return cls(**plain)  # type: ignore[no-any-return]
     except (ValueError, KeyError, TypeError) as error:
         raise RecordingError(f"not a command: {line[:80]!r} ({error})") from error

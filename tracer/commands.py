@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Speed = Literal["full", "filtered", "wire"]
+Speed = Literal["full", "filtered", "wire", "processes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,17 @@ class Program:
     """For background programs: it is ready when it has called listen(2) on a socket bound to this path."""
     label: str = ""
     """For people: `containerd`, `daemon`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A process that runs already, and is to be followed."""
+
+    pid: int
+    start_time: int
+    """Clock ticks since boot, field 22 of proc_pid_stat(5): pids are used again."""
+    label: str
+    """For people: `dockerd`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +64,12 @@ class Launch:
     speed: Speed = "full"
     """`full`: every call is recorded. `filtered`: only those that the stages, the decoders and the table of sockets
     need, and every call of a process that installs a seccomp filter of its own; a note says which. `wire`: so for the
-    background programs themselves, which then run at nearly full speed; of all other processes every call."""
+    background programs themselves, which then run at nearly full speed; of all other processes every call.
+    `processes`: of what is attached no call at all, only births, execs, signals and ends; of all others every call."""
+    attach: tuple[Attached, ...] = ()
+    """Processes that run already, followed instead of a background of our own; let go at the end, never killed."""
+    recorded_first: tuple[str, ...] = ()
+    """The real parts that have deadlines, and would not wait while everything is held: for the header."""
 
 
 @dataclass(frozen=True, slots=True)

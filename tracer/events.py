@@ -61,7 +61,7 @@ class ProcessExecuted:
     """`NAME=value` pairs, secrets masked."""
     cwd: str
     generation: int
-    """How many execs this process has done, this one included."""
+    """How many execs this process has done, this one included; 0: what it ran already when it was attached to."""
     nspids: tuple[int, ...] = ()
 
 
@@ -262,8 +262,11 @@ class RecordingHeader:
     """The stages that were looked for, as the lesson's TOML gives them, so that one not seen can be shown."""
     syscalls: Mapping[int, SyscallSignature]
     mode: str = "full"
-    """`full`: every call of every traced task."""
+    """`full`: every call of every traced task. For the others see `commands.Launch.speed`."""
     lesson: str = ""
     """The lesson's id, where the run belongs to one."""
     typed: tuple[str, ...] = ()
     """`docker run ...` as the user typed it, secrets masked; empty where there was nobody who did."""
+    recorded_first: tuple[str, ...] = ()
+    """The real parts because of whose deadlines the run was recorded straight through, to be stepped afterwards; empty
+    where every part waits, and could be held."""

@@ -16,14 +16,13 @@ from tracer.cli import CommandError
 from tracer.commands import Launch, Speed
 from tracer.lessons import FIRST, load_lesson
 from tracer.run_words import RunWords
-from tracer.stack import StackPlan, plan_stack
+from tracer.stack import plan_stack
 
 
 @dataclass(frozen=True)
 class Prepared:
     """Everything the engine needs to be told."""
 
-    plan: StackPlan
     launch: Launch
     recording: str
     """Where the engine is to write."""
@@ -35,7 +34,7 @@ def prepare(words: RunWords, *, hold: bool) -> Iterator[Prepared]:
     lesson = load_lesson(words.options.get("--lesson", FIRST))
     kept = words.options.get("--output", words.options.get("-o", ""))
     if kept:
-        _check_writable(kept)
+        check_writable(kept)
     cleanup.cleanup_abandoned()
     plan = plan_stack(**_seats(words))
     recording = f"{plan.registry}/recording.jsonl"
@@ -53,8 +52,9 @@ def prepare(words: RunWords, *, hold: bool) -> Iterator[Prepared]:
             hold=hold,
             preparations=plan.preparations(),
             speed=_speed(words),
+            recorded_first=words.with_deadlines,
         )
-        yield Prepared(plan, launch, recording)
+        yield Prepared(launch, recording)
     finally:
         report = cleanup.cleanup_stack(plan)
         if report.problems:
@@ -80,7 +80,7 @@ def _seats(words: RunWords) -> dict[str, str]:
     return seats
 
 
-def _check_writable(path: str) -> None:
+def check_writable(path: str) -> None:
     """Make the file, empty, or say why not before anything is started.
 
     A pipe or a device is refused: the recording is read again while it grows, and a FIFO would wait here for a reader.

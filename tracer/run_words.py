@@ -7,6 +7,7 @@ Ours come first and end at the first word that is none of them, so that docker's
 client's own parser looks at docker's before anything is started.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,8 +15,11 @@ from dataclasses import dataclass, field
 from tracer import seats
 from tracer.cli import CommandError
 
-SEATS = (*seats.OPTIONS, "--stack")
+SEATS = (*seats.OPTIONS, "--stack", "--attach")
 """Options that put a real part in a seat, or in all of them."""
+
+_STREAMS = frozenset(("stdin", "stdout", "stderr"))
+"""What docker's own --attach is given."""
 
 SEATS_HELP = seats.options_help()
 
@@ -32,13 +36,18 @@ class RunWords:
     @property
     def seats(self) -> dict[str, str]:
         """Seat -> real part, for plan_stack: those of --stack, and instead of them those that are named."""
-        chosen = {**seats.STACKS[self.options.get("--stack", "glassbottom")], **self.options}
+        stack = seats.HOST if "--attach" in self.options else seats.STACKS[self.options.get("--stack", "glassbottom")]
+        chosen = {**stack, **self.options}
         return {name.removeprefix("--"): chosen[name] for name in seats.OPTIONS if name in chosen}
 
     @property
-    def can_be_held(self) -> bool:
-        """Whether nobody in this run gives up when everything stands still."""
-        return not seats.WITH_DEADLINES & self.seats.keys()
+    def with_deadlines(self) -> tuple[str, ...]:
+        """The real parts of this run that give up when everything stands still; where there are none, it can be held.
+
+        Without those that --attach names: they have deadlines like any others.
+        """
+        parts = {seat: name for seat, name in self.seats.items() if seat in seats.WITH_DEADLINES}
+        return tuple("the shim" if seat == "shim" else os.path.basename(name) for seat, name in parts.items())
 
 
 def take_apart(words: Sequence[str], with_value: Sequence[str], without: Sequence[str] = ("--help", "-h")) -> RunWords:
@@ -46,6 +55,8 @@ def take_apart(words: Sequence[str], with_value: Sequence[str], without: Sequenc
     taken, rest = RunWords(), list(words)
     while rest:
         name, equals, value = rest[0].partition("=")
+        if name == "--attach" and (value or " ".join(rest[1:2])).lower() in _STREAMS:
+            break  # docker's own
         if name in with_value:
             rest.pop(0)
             if not equals and rest:
@@ -68,8 +79,8 @@ def take_apart(words: Sequence[str], with_value: Sequence[str], without: Sequenc
 def _check_stack(name: str) -> None:
     if name == "host":
         raise CommandError(
-            "the daemons of this host are not followed: to hold them would freeze everybody's containers; "
-            "--stack docker starts real ones of your own",
+            "the daemons of this host are followed only when they are named, because others use them as well: "
+            "--attach dockerd,containerd; --stack docker starts real ones of your own",
             2,
         )
     if name not in seats.STACKS:

@@ -57,16 +57,24 @@ STACKS: dict[str, dict[str, str]] = {
 }
 """What `--stack NAME` puts in all seats at once."""
 
+HOST = {"--client": "docker"}
+"""What `--attach` starts: the daemons run already, and choose shim and runtime themselves."""
+
 WITH_DEADLINES = frozenset(("client", "daemon", "containerd", "shim"))
 """Seats whose real parts give up on each other after a while, and so cannot be held: docker sends `/_ping` again after
 4 s, containerd waits 5 s for a shim. An OCI runtime talks to nobody."""
 
 
 def options_help() -> str:
-    """The lines of a help text that name the seats' options."""
+    """The lines of a help text that say who sits in the seats."""
     lines = [f"  {option + ' NAME':<20} the real {choices}" for option, choices in OPTIONS.items()]
     return "\n".join(
-        [*lines, "  --stack docker       the real docker, dockerd, containerd, shim and runc, apart from the host's"]
+        [
+            *lines,
+            "  --stack docker       the real docker, dockerd, containerd, shim and runc, apart from the host's",
+            "  --attach NAMES       follow daemons that run already, by name or pid: dockerd,containerd. Root only; it",
+            "                       stops every process that they start at each of its calls, whoever asked for it",
+        ]
     )
 
 

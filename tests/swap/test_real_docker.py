@@ -37,6 +37,7 @@ def test_real_docker_is_recorded_with_what_it_says_on_every_wire(
     assert (done.returncode, done.stdout) == (3, "hi\n"), done.stderr
     assert list(header.seats.values()) == ["docker", "dockerd", "containerd", "io.containerd.runc.v2", "runc"]
     assert header.mode == "wire"
+    assert header.recorded_first == ("docker", "dockerd", "containerd", "the shim")
     assert min(spoken[name] for name in ("http", "grpc", "ttrpc", "containerd-event", "netlink", "stdio")) > 0
     assert {"Containers/Create", "Tasks/Create", "Tasks/Start", "Tasks/Delete"} <= methods
     filtered = next(note for note in notes if note.topic == "filtered")
@@ -65,7 +66,10 @@ def test_run_of_the_real_docker_comes_first_and_its_stages_afterwards(
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("host", "the daemons of this host are not followed"), ("podman", "there is no stack 'podman': it is one of ")],
+    [
+        ("host", "the daemons of this host are followed only when they are named"),
+        ("podman", "there is no stack 'podman': it is one of "),
+    ],
 )
 def test_other_stacks_are_refused_by_name(name: str, says: str) -> None:
     """To hold the host's daemons would freeze everybody's containers."""

@@ -96,4 +96,15 @@ def test_a_stack_fills_all_seats_and_a_named_part_takes_its_own(
     """Whoever gives up on the others after a while cannot be held; an OCI runtime waits for nobody."""
     taken = take_apart([*words, "--", "docker", "run", "x"], SEATS)
 
-    assert (taken.seats, taken.can_be_held) == (seats, can_be_held)
+    assert (taken.seats, not taken.with_deadlines) == (seats, can_be_held)
+
+
+def test_attach_follows_the_hosts_daemons_with_the_real_client() -> None:
+    """docker's own --attach is given a stream, and stays docker's."""
+    followed = take_apart(["--attach", "dockerd,containerd", "--", "docker", "run", "x"], SEATS)
+    streams = take_apart(["--attach", "stderr", "x"], SEATS)
+    stream = take_apart(["--attach=STDOUT", "x"], SEATS)
+
+    assert (followed.seats, followed.with_deadlines) == ({"client": "docker"}, ("docker",))
+    assert (streams.options, streams.docker) == ({}, ["--attach", "stderr", "x"])
+    assert (stream.options, stream.docker) == ({}, ["--attach=STDOUT", "x"])

@@ -111,7 +111,7 @@ def _record(launch: Launch, options: argparse.Namespace, control: Control | None
     loop = Loop(chronicle, census, calls)
     if options.terminal >= 0:
         os.set_inheritable(options.terminal, False)
-    filtered = _filter(machine, chronicle, plans, fdtable) if launch.speed != "full" else None
+    filtered = _filter(machine, chronicle, plans, fdtable) if launch.speed in ("filtered", "wire") else None
     story = Story(loop, chronicle, control, Streams(terminal=options.terminal), filtered)
     loop.course = calls.ears = story
     calls.gate = loop
@@ -182,6 +182,7 @@ def _header(
         mode=launch.speed,
         lesson=launch.lesson,
         typed=redactor.mask_command(launch.typed),
+        recorded_first=launch.recorded_first,
     )
 
 

@@ -36,8 +36,10 @@ OPTIONS = (
     | 0x8
     | 0x10  # TRACEEXEC: the former tid of an exec by a thread that was not the leader
     | 0x80  # TRACESECCOMP: a filter of ours stops the call, instead of failing it with ENOSYS
-    | 0x100000  # EXITKILL: nothing traced outlives the engine, however the engine ends
+    | (_EXITKILL := 0x100000)  # nothing traced outlives the engine, however the engine ends
 )
+ATTACHED_OPTIONS = OPTIONS & ~_EXITKILL
+"""For what ran before the engine, and for all that it starts (children inherit options): it outlives the engine."""
 
 SYSCALL_INFO_ENTRY = 1
 SYSCALL_INFO_EXIT = 2

@@ -6,13 +6,14 @@ the task that really made it. If the parent was killed in between, the event nev
 """
 
 import os
+from collections.abc import Sequence
 
 from tracer.engine.affinity import Affinity
-from tracer.engine.bindings import PTRACE_SYSCALL
 from tracer.engine.chronicle import Chronicle
 from tracer.engine.fdtable import working_directory
 from tracer.engine.stops import EVENT_FORK, EVENT_VFORK, TaskGone
 from tracer.engine.tracee import (
+    Place,
     Process,
     Task,
     contents_of,
@@ -55,17 +56,25 @@ class Census:
         self._record_birth(0, task, "launched", -1)
         return task
 
+    def attached(self, pid: int, tids: Sequence[int], request: int) -> None:
+        """A process that runs already is followed from here on, with these of its threads, the leader first."""
+        process = self.processes[pid] = Process(pid, background=True, request=request)
+        process.attached = True
+        for tid in tids:
+            self._record_birth(0, self._seat(tid, process), "attached" if tid == pid else "thread", -1)
+        self._record_program(process, pid, pid)
+        process.cwd = None  # nobody watches it move
+
     def born(self, parent: Task, tid: int, event: int) -> Task:
         """The parent's fork, vfork or clone event."""
         flags = self._clone_flags(parent)
-        if flags & _CLONE_THREAD:
+        # Whose calls are not watched cannot be asked for its flags, but the child can for its thread group.
+        if flags & _CLONE_THREAD or (not parent.in_call and thread_group(tid)[0] == parent.process.pid):
             task = self._seat(tid, parent.process, parent)
             self._record_birth(parent.tid, task, "thread", parent.entry)
             return task
         how: ForkKind = "fork" if event == EVENT_FORK else "vfork" if event == EVENT_VFORK else "clone"
-        process = self.processes[tid] = Process(
-            tid, background=parent.process.background, request=parent.process.request
-        )
+        process = self.processes[tid] = self._child(tid, parent.process)
         if flags & _CLONE_FILES:
             process.fds = parent.process.fds
         if flags & _CLONE_FS:
@@ -93,12 +102,7 @@ class Census:
             return None
         process = self.processes.get(group)
         if process is None:
-            mother = self.processes.get(parent)
-            process = self.processes[group] = Process(
-                group,
-                background=mother is not None and mother.background,
-                request=mother.request if mother is not None else PTRACE_SYSCALL,
-            )
+            process = self.processes[group] = self._child(group, self.processes.get(parent))
         task = self._seat(tid, process)
         self._record_birth(parent, task, "clone" if tid == group else "thread", -1)
         return task
@@ -117,11 +121,16 @@ class Census:
         process.memory.forget()
         process.fds = {}  # close-on-exec; and execve ends any sharing of the table
         process.generation += 1
+        self._record_program(process, tid, former_tid or tid)
+        return task
+
+    def _record_program(self, process: Process, tid: int, former_tid: int) -> None:
+        """What /proc says of the program that a process runs."""
         self._chronicle.record(
             ProcessExecuted(
                 time_ns=self._chronicle.now(),
                 tid=tid,
-                former_tid=former_tid or tid,
+                former_tid=former_tid,
                 path=link_of(tid, "exe"),
                 argv=self._redactor.mask_command(strings(contents_of(f"/proc/{tid}/cmdline"))),
                 environment=self._environment(tid),
@@ -130,7 +139,6 @@ class Census:
                 nspids=process.nspids,
             )
         )
-        return task
 
     def _environment(self, tid: int) -> tuple[str, ...]:
         """The environment, masked. Children mostly inherit the very same one, so the last few are remembered."""
@@ -167,8 +175,22 @@ class Census:
     def _seat(self, tid: int, process: Process, parent: Task | None = None) -> Task:
         task = self.tasks[tid] = Task(tid, process)
         process.tasks += 1
-        self.affinity.born(task, parent)
+        if process.attached:
+            task.place = Place.OWN  # the engine may be killed, and nobody would give it its processors back
+        else:
+            self.affinity.born(task, parent)
         return task
+
+    @staticmethod
+    def _child(pid: int, parent: Process | None) -> Process:
+        """A new process, with what it has of the one that made it (None: that is gone)."""
+        if parent is None:
+            return Process(pid, background=False)
+        if not parent.attached:
+            return Process(pid, background=parent.background, request=parent.request)
+        child = Process(pid, background=False)  # and every call of it is watched, whatever is of its parent
+        child.attached = True
+        return child
 
     def _record_birth(self, parent_tid: int, task: Task, how: ForkKind, call: int) -> None:
         tid = task.tid

@@ -17,7 +17,7 @@ import os
 import signal
 import struct
 from types import FrameType
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from tracer.engine import bindings, stops
 from tracer.engine.bindings import PTRACE_LISTEN, PTRACE_SYSCALL, ptrace
@@ -52,6 +52,10 @@ class Course(Protocol):
         """SIGIO: the control socket; SIGTERM, SIGINT, SIGHUP: the engine is to end."""
 
 
+class LeftAlone(Exception):  # noqa: N818 - not an error
+    """All that is still traced runs on without the engine."""
+
+
 class Loop:
     """All stops, in the order in which the kernel reports them."""
 
@@ -76,7 +80,20 @@ class Loop:
     # waiting
 
     def run(self) -> None:
-        """Until nothing traced is left."""
+        """Until nothing traced is left, or what is left is to be left alone."""
+        try:
+            self._take_stops()
+        except LeftAlone:
+            pass
+
+    def leave(self) -> NoReturn:
+        """Look at nothing any more. The engine's end lets all go on that is traced without EXITKILL (ptrace(2)).
+
+        PTRACE_DETACH would have to stop each task first, and calls that are blocked would return EINTR.
+        """
+        raise LeftAlone
+
+    def _take_stops(self) -> None:
         waitpid, wall, tasks, stopped = os.waitpid, bindings.WALL, self.census.tasks, self._calls.stopped
         syscall_stop, seccomp_stop = stops.SYSCALL_STOP, stops.SECCOMP_STOP
         while True:

@@ -4,6 +4,9 @@
            -> the foreground program -> it exits, and everything settles -> SIGTERM to the background
            -> SIGKILL to what is left -> RecordingEnded
 
+Processes that run already (`attach`) take the place of the background programs where they are given: nothing is
+waited for, and at the end nothing of theirs is killed.
+
 Settled means: nothing has stopped for a while, and every task that is left waits in a call. While processes are left
 that came up during the story (a shim that tidies up after its container), the silence must be longer, because one of
 them may be waiting for a disk. Nothing is asked of the tracees: this is seen from outside.
@@ -13,8 +16,9 @@ import os
 import signal
 import time
 
-from tracer.commands import Launch, Program
+from tracer.commands import Attached, Launch, Program
 from tracer.engine import spawn
+from tracer.engine.attach import AttachError, seize
 from tracer.engine.bindings import PTRACE_CONT, PTRACE_SYSCALL
 from tracer.engine.chronicle import Chronicle
 from tracer.engine.control import Control
@@ -61,6 +65,8 @@ class Story:
         self._launch: Launch
         self._background: dict[int, Program] = {}
         self._foreground = 0
+        self._attached: dict[int, Attached] = {}
+        """What ran before the engine, by pid."""
         self._preparations: list[Program] = []
         self._preparing = 0
         """The pid of the preparation that runs."""
@@ -95,10 +101,32 @@ class Story:
             self._chronicle.note("filtered", text)
         if not self._behind_curtain:
             self._loop.census.affinity.gather()
+        try:
+            self._attach()
+        except AttachError as error:
+            self._end(str(error))
+            return
         for program in launch.background:
             self._start_background(program)
         if not self._awaited and not self.reason:
             self._prepare()
+
+    def _attach(self) -> None:
+        """Follow what runs already. Raises AttachError."""
+        watched = self._launch.speed == "full"
+        for attached in self._launch.attach:
+            tids = seize(attached)
+            self._attached[attached.pid] = attached
+            self._loop.census.attached(attached.pid, tids, PTRACE_CONT)
+            calls = "from their next call on" if watched else "without their calls, which are not recorded"
+            self._chronicle.note(
+                "attached",
+                f"{attached.label} was running: its {len(tids)} threads are followed {calls}; every process that it "
+                "starts from now on is followed with all its calls; what it started before is not looked at",
+                {"label": attached.label, "pid": attached.pid, "speed": self._launch.speed},
+            )
+        if watched:
+            self._loop.watch_calls()
 
     def before_listen(self) -> None:
         """Somebody is about to listen, and is stopped: from the next call on it can be connected to."""
@@ -195,6 +223,10 @@ class Story:
                 self._prepare()
             elif (self._awaited or self._preparing) and not self._foreground and not self._ending_since:
                 self._end(f"{label} ended with {how} before it was ready")
+        elif pid in self._attached:
+            label = self._attached.pop(pid).label
+            how = f"signal {killed_by}" if killed_by is not None else f"exit code {exit_code}"
+            self._chronicle.note("attached-gone", f"{label} ended with {how}", {"label": label, "pid": pid})
         if self._ending_since and not self._background:
             self._kill_all()
 
@@ -210,6 +242,7 @@ class Story:
             for path in listening_paths() & self._awaited.keys():
                 self.listening(path)
         if self._ending_since:
+            self._leave_if_alone()
             if time.monotonic() - self._ending_since > _TERMINATION_S:
                 self._kill_all()
             return True
@@ -224,8 +257,11 @@ class Story:
         if times < (_SETTLED_ALONE if alone else _SETTLED_IN_COMPANY):
             return True
         # Where only some calls are watched, a task may sleep in another, and may have gone to sleep before all were.
+        # What is attached has more to do than this story.
         if all(
-            (task.in_call or self._filtered is not None) and state(task.tid) == "S" for task in census.tasks.values()
+            (task.in_call or self._filtered is not None) and state(task.tid) == "S"
+            for task in census.tasks.values()
+            if task.process.pid not in self._attached
         ):
             self._end("the foreground program has ended and everything has settled")
         return True
@@ -271,9 +307,22 @@ class Story:
         self._loop.wake()
 
     def _kill_all(self) -> None:
+        """All that is ours."""
         self._loop.adopt_orphans()
-        for pid in list(self._loop.census.processes):
+        for process in list(self._loop.census.processes.values()):
+            if process.attached:
+                continue
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass  # its exit status is on the way
+
+    def _leave_if_alone(self) -> None:
+        """Nothing is left but what is not ours: what ran before, and its children."""
+        processes = self._loop.census.processes.values()
+        if processes and all(process.attached for process in processes):
+            others = len(processes) - len(self._attached)
+            labels = ", ".join(f"{attached.label} (pid {pid})" for pid, attached in self._attached.items())
+            text = f"{labels} and {others} processes started meanwhile are let go, and run on"
+            self._chronicle.note("detached", text, {"started": others})
+            self._loop.leave()

@@ -33,7 +33,19 @@ class Process:
     """A thread group on the host."""
 
     __slots__ = (
-        *("background", "cwd", "fds", "foreign", "generation", "memory", "nspids", "pid", "request", "shares_cwd"),
+        *(
+            "attached",
+            "background",
+            "cwd",
+            "fds",
+            "foreign",
+            "generation",
+            "memory",
+            "nspids",
+            "pid",
+            "request",
+            "shares_cwd",
+        ),
         "tasks",
     )
 
@@ -50,6 +62,9 @@ class Process:
         self.generation = 0
         self.background = background
         """Descends from what was launched before the story began."""
+        self.attached = False
+        """It ran before the engine, or descends from one that did: it stays on the processors that it has, and is let
+        go at the end, never killed."""
         self.nspids: tuple[int, ...] = ()
         self.foreign = False
         """It has made calls of another ABI (32-bit), which are noted once and not recorded."""

@@ -45,7 +45,7 @@ class Process:
     born: int
     """Sequence number of its ProcessForked."""
     parent: int
-    """Index of the process that made it, NOBODY where the engine launched it."""
+    """Index of the process that made it, NOBODY where the engine launched it, or attached to it."""
     how: str
     nspids: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
     executions: list[Execution] = field(default_factory=list)

@@ -35,6 +35,7 @@ def json_report(recording: Recording) -> Iterator[str]:
     yield "{\n"
     yield _member("command", list(recording.header.typed or recording.header.command))
     yield _member("client", list(recording.header.command))
+    yield _member("recorded_first", list(recording.header.recorded_first))
     stages = (_stage(model, name, table) for name, table in model.stage_table.items())
     yield from _list("stages", stages)
     last = model.applied - 1

@@ -37,6 +37,9 @@ def text_report(recording: Recording) -> Iterator[str]:
     header = recording.header
     yield model.command_line
     yield f"Recorded {header.created} on Linux {header.kernel}, {header.architecture}."
+    if header.recorded_first:
+        names = ", ".join(header.recorded_first)
+        yield f"Recorded first, to be stepped afterwards: {names} would not wait while everything is held."
     yield "Times under a tracer are distorted: only the numbers at the end have any."
     statistics = Statistics(model)
     yield from _story(recording, model, statistics)
@@ -63,7 +66,7 @@ def _story(recording: Recording, model: TraceModel, statistics: Statistics) -> I
     calls: Counter[str] = Counter()
     counted = 0
     yield ""
-    yield "Before the story: containerd and the daemon are started."
+    yield "Before the story: containerd and the daemon are made ready."
     for sequence, event in _followed(recording, model, statistics):
         for call in model.calls[counted:]:
             process = model.process_of(call)
@@ -105,6 +108,8 @@ def _sentence(model: TraceModel, sequence: int, event: Event) -> Iterator[str]:
     elif isinstance(event, ActionSeen):
         fields = ", ".join(f"{name} {value}" for name, value in event.fields.items())
         yield f"  {who}: {event.action}{' (' + fields + ')' if fields else ''}."
+    elif isinstance(event, ProcessForked) and event.how == "attached":
+        yield f"  The tracer follows process {event.pid}, which runs already."
     elif isinstance(event, ProcessForked) and event.tid == event.pid:
         process = model.process_of(sequence)
         parent = model.processes.all[process.parent] if process and process.parent < len(model.processes.all) else None
@@ -112,7 +117,7 @@ def _sentence(model: TraceModel, sequence: int, event: Event) -> Iterator[str]:
         inner = "".join(f", {pid} inside its pid namespace" for pid in event.nspids[1:])
         yield f"  {maker} makes process {event.pid}{inner}."
     elif isinstance(event, ProcessExecuted):
-        yield f"  {who} now runs: {' '.join(event.argv)}."
+        yield f"  {who} {'now runs' if event.generation else 'runs'}: {' '.join(event.argv)}."
     elif isinstance(event, ProcessExited) and event.tid == event.pid:
         process = model.process_of(sequence)
         yield f"  {who} ends: {describe_end(process) if process else 'ended'}."

@@ -210,6 +210,9 @@ def run_live(session: "LiveSession", stop: StopSignals) -> int:
 def run_replay(path: str, *, notice: str = "") -> int:
     """Show a recording until the user leaves. Raises RecordingError where it is none."""
     session = ReplaySession(path)
+    names = ", ".join(session.recording.header.recorded_first)
+    if names and not notice:
+        notice = f"recorded first and stepped now, because {names} would not wait while everything is held"
     with StopSignals() as stop:
         try:
             return GlassbottomApp(session, stop=stop, notice=notice).run() or 0

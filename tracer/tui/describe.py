@@ -204,7 +204,8 @@ def _process(view: TraceView, process: Process) -> Group:
     page.line("pid", f"{process.pid}" + (f", inside its pid namespace {', '.join(map(str, inner))}" if inner else ""))
     page.line("layer", process.layer_at(cursor) or "none of the six")
     parent = model.processes.all[process.parent] if process.parent < len(model.processes.all) else None
-    page.line("made by", _who(view, parent, process.born) if parent else "the tracer, which launched it")
+    maker = "not seen: it ran before the recording" if process.how == "attached" else "the tracer, which launched it"
+    page.line("made by", _who(view, parent, process.born) if parent else maker)
     page.line("threads", str(process.threads_at(cursor)))
     page.line("state", "alive" if process.alive_at(cursor) else describe_end(process))
     calls, count = model.calls_of(process, cursor)
@@ -214,7 +215,7 @@ def _process(view: TraceView, process: Process) -> Group:
     for execution in process.executions:
         if execution.sequence > cursor:
             break
-        page.heading(f"exec {execution.generation}: {execution.path}")
+        page.heading(f"exec {execution.generation or 'before the recording'}: {execution.path}")
         event = view.event(execution.sequence)
         page.line("argv", " ".join(execution.argv))
         if isinstance(event, ProcessExecuted):

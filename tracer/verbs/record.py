@@ -22,9 +22,10 @@ The container's output and exit code are passed on, so that a script cannot tell
   -o, --output FILE    the recording (default: recording.jsonl)
 {SEATS_HELP}
   --lesson NAME        the stages to look for (default: 010_docker_run)
-  --speed full|filtered|wire
+  --speed full|filtered|wire|processes
                        every system call; only those that stages and panes are made of; or so for the daemons alone,
-                       which then run at nearly full speed (what --stack docker does unless told otherwise)
+                       which then run at nearly full speed (what --stack docker does unless told otherwise).
+                       With --attach: full, or processes, which asks nothing of the daemons' calls (the default)
   --help               this
 """
 
@@ -51,29 +52,31 @@ def main(argv: list[str]) -> int:
     refused = refuse_what_docker_would(words)
     if refused or "--help" in words.docker:
         return refused
-    if words.options.get("--speed", "full") not in get_args(Speed):
-        raise CommandError(f"--speed {words.options['--speed']}: it is one of {', '.join(get_args(Speed))}", 2)
+    _check_speed(words)
     _refuse_where_nothing_runs()
     words.options.setdefault("-o", words.options.get("--output", "recording.jsonl"))
     cleanup.kill_abandoned()
-    privileges.become_root_of_a_namespace()
+    if "--attach" not in words.options:  # root of a namespace may not trace what is outside of it
+        privileges.become_root_of_a_namespace()
     return record(words)
 
 
 def record(words: RunWords) -> int:
     """Record one run; the client's exit code. Raises CommandError (125) where there was none."""
+    from tracer.attach import prepare_attached
     from tracer.events import RecordingEnded
     from tracer.launch import prepare
     from tracer.session.last_words import last_words
     from tracer.session.live import LiveSession
 
-    with prepare(words, hold=False) as prepared:
+    with prepare_attached(words) if "--attach" in words.options else prepare(words, hold=False) as prepared:
         foreground = list(prepared.launch.foreground.argv)
 
         def forward(number: int, _: object) -> None:
             """Pass a signal on to the client, which is in another session and would not get it."""
             for pid in procfs.pids():
-                if procfs.argv(pid) == foreground:
+                # Somebody else may have typed the same words for the host's daemon: ours is a child of our engine.
+                if procfs.argv(pid) == foreground and procfs.parent(procfs.parent(pid)) == os.getpid():
                     os.kill(pid, number)
 
         for number in _FORWARDED:
@@ -102,6 +105,14 @@ def _last_event(path: str) -> object:
         return decode_event(last.decode("utf-8", "replace"))
     except RecordingError:
         return None
+
+
+def _check_speed(words: RunWords) -> None:
+    known = get_args(Speed) if "--attach" in words.options else get_args(Speed)[:-1]
+    asked = words.options.get("--speed", "full")
+    if asked not in known:
+        why = "it is for --attach; one of" if asked == "processes" else "it is one of"
+        raise CommandError(f"--speed {asked}: {why} {', '.join(known)}", 2)
 
 
 def _refuse_where_nothing_runs() -> None:

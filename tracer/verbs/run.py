@@ -8,7 +8,6 @@ import tempfile
 from tracer import cleanup, privileges
 from tracer.cli import CommandError
 from tracer.run_words import SEATS, SEATS_HELP, RunWords, refuse_what_docker_would, take_apart, wants_docker_help
-from tracer.seats import WITH_DEADLINES
 from tracer.stop_signals import StopSignals
 
 HELP = f"""\
@@ -21,6 +20,7 @@ Start a container on the built-in stack, held at every stage of its way from the
   glassbottom run --rm -m 64m hostbox echo hi       follow --memory down to the cgroup
   glassbottom run --runtime runc -it hostbox sh     the real runc in the runtime's seat
   glassbottom run --stack docker -it hostbox sh     the real Docker: first it runs, then its recording is stepped
+  glassbottom run --attach dockerd,containerd busybox true    this host's own Docker, with a warning
 
 Options of our own come first, docker's flags after them:
 {SEATS_HELP}
@@ -52,8 +52,9 @@ def main(argv: list[str]) -> int:
     if why_not:
         return _replay_instead(words, why_not)
     cleanup.kill_abandoned()
-    privileges.become_root_of_a_namespace()
-    return _run_live(words) if words.can_be_held else _run_recorded(words)
+    if "--attach" not in words.options:  # root of a namespace may not trace what is outside of it
+        privileges.become_root_of_a_namespace()
+    return _run_recorded(words) if words.with_deadlines else _run_live(words)
 
 
 def _run_live(words: RunWords) -> int:
@@ -79,15 +80,14 @@ def _run_recorded(words: RunWords) -> int:
     from tracer.tui.app import run_replay
     from tracer.verbs.record import record
 
-    parts = {seat: name for seat, name in words.seats.items() if seat in WITH_DEADLINES}
-    names = ", ".join("the shim" if seat == "shim" else name for seat, name in parts.items())
-    notice = f"recorded first and stepped now, because {names} would not wait while everything is held"
+    attached = words.options["--attach"].split(",") if "--attach" in words.options else []
+    names = ", ".join([*words.with_deadlines, *attached])
     with tempfile.TemporaryDirectory(prefix="glassbottom-run-") as folder:
         path = words.options.get("--output") or words.options.get("-o") or f"{folder}/run.jsonl"
         words.options["-o"] = words.options["--output"] = path
         print(f"glassbottom: {names} cannot be held: the run comes first, then its stages", file=sys.stderr)
         exit_code = record(words)
-        run_replay(path, notice=notice)
+        run_replay(path)
     return exit_code
 
 

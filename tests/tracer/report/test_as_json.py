@@ -26,7 +26,7 @@ def test_json_report_has_its_keys(path: Path) -> None:
     whole = report_of(Recording(str(path)))
 
     lists = {"stages", "processes", "messages", "events", "actions", "calls"}
-    assert set(whole) == lists | {"command", "client", "summary", "statistics", "damage"}
+    assert set(whole) == lists | {"command", "client", "recorded_first", "summary", "statistics", "damage"}
     assert all(isinstance(whole[key], list) and whole[key] for key in lists)
     assert [stage["observed"] for stage in whole["stages"]].count(False) == 1
     assert {process["layer"] for process in whole["processes"]} == {
