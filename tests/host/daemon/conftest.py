@@ -2,12 +2,14 @@
 
 import json
 import os
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.host.daemon.test_daemon import Stack, UnixConnection
+from tests.host.daemon.stacks import Stack, UnixConnection
 from tests.registries import FakeRegistry
 
 
@@ -46,6 +48,37 @@ class ImageStack(Stack):
     def kill_containerd(self) -> None:
         self.containerd.kill()
         self.containerd.wait()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack for all tests; when it is stopped, nothing of it may be left."""
+    stack = Stack(tmp_path_factory.mktemp("d"))
+    try:
+        yield stack
+    finally:
+        stack.stop()
+    folder = str(stack.folder)
+    assert [name for _, name in socket.if_nameindex() if name.startswith(stack.bridge)] == []
+    assert [line for line in Path("/proc/self/mounts").read_text().splitlines() if folder in line] == []
+    assert not Path(stack.socket).exists()
+    left = [cmd for pid in os.listdir("/proc") if pid.isdigit() if folder in (cmd := command_line(pid))]
+    assert left == []
+
+
+def command_line(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+@pytest.fixture
+def clean(stack: Stack) -> Iterator[None]:
+    """Afterwards no container is left in the stack."""
+    yield
+    for container in stack.ask("GET", "/containers/json?all=1")[1]:
+        stack.ask("DELETE", f"/containers/{container['Id']}?force=1")
 
 
 @pytest.fixture(scope="module")

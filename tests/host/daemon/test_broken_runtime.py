@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.daemon.test_daemon import Stack
+from tests.host.daemon.stacks import Stack
 from tests.oci_bundle import cgroups_named
 from tracer import procfs
 

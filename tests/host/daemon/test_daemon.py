@@ -1,151 +1,17 @@
-"""The daemon on the built-in stack, spoken to byte by byte, killed, and started again."""
+"""The daemon on the built-in stack, spoken to byte by byte."""
 
-import http.client
 import json
-import os
 import re
-import shutil
-import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.oci_bundle import cgroups_named
-from tests.unix_sockets import wait_for_socket
+from tests.host.daemon.stacks import Stack, UnixConnection
 
-PATIENCE = 20
-"""Seconds after which what has not happened never will."""
-pytestmark = [pytest.mark.root, pytest.mark.slow]
-
-
-class UnixConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost")
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(self._path)
-
-
-class Stack:
-    """One containerd, and a daemon that can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.socket = str(folder / "d.sock")
-        self.bridge = f"gbt-{os.getpid()}"
-        self.start_containerd()
-        self.start()
-
-    def start_containerd(self) -> None:
-        folder = self.folder
-        self.containerd = self._spawn(
-            *(
-                "runtime.containerd",
-                "--root",
-                f"{folder}/cr",
-                "--state",
-                f"{folder}/cs",
-                "--address",
-                f"{folder}/c.sock",
-            )
-        )
-        wait_for_socket(f"{folder}/c.sock", self.containerd.pid)
-
-    def _spawn(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
-        log = (self.folder / "log").open("ab")
-        with log:
-            return subprocess.Popen([sys.executable, "-m", module, *arguments], stderr=log, stdout=log)
-
-    def daemon_flags(self) -> list[str]:
-        folder = self.folder
-        places = ["--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--bridge", self.bridge]
-        return ["-H", f"unix://{self.socket}", "--containerd", f"{folder}/c.sock", *places, "--shutdown-timeout", "1"]
-
-    def start(self) -> None:
-        self.daemon = self._spawn("runtime.daemon", *self.daemon_flags(), "--cgroup-parent", f"/gbt-{os.getpid()}")
-        wait_for_socket(self.socket, self.daemon.pid)
-
-    def kill(self) -> None:
-        self.daemon.kill()
-        self.daemon.wait()
-
-    def stop(self) -> None:
-        for process in (self.daemon, self.containerd):
-            process.terminate()
-            process.wait()
-        for parent in cgroups_named(f"gbt-{os.getpid()}"):
-            os.rmdir(parent)  # like dockerd's /docker it stays; that it can be removed shows that it is empty
-
-    def ask(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
-        """One request; the body is JSON unless it is bytes."""
-        connection = UnixConnection(self.socket)
-        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        sent = {"Content-Type": "application/json", **{key.replace("_", "-"): value for key, value in headers.items()}}
-        connection.request(method, path, data, sent)
-        reply = connection.getresponse()
-        text = reply.read()
-        connection.close()
-        return reply.status, json.loads(text) if text.strip() and reply.status != 101 else None
-
-    def run(self, name: str, script: str, **fields: object) -> str:
-        """Create and start a container that runs a shell script."""
-        body = {"Image": "hostbox", "Cmd": ["sh", "-c", script], **fields}
-        status, created = self.ask("POST", f"/containers/create?name={name}", body)
-        assert status == 201, created
-        assert (204, None) == self.ask("POST", f"/containers/{name}/start")
-        return str(created["Id"])
-
-    def logs(self, name: str) -> bytes:
-        connection = UnixConnection(self.socket)
-        connection.request("GET", f"/containers/{name}/logs?stdout=1&stderr=1&follow=1")
-        data = connection.getresponse().read()
-        connection.close()
-        return data
-
-
-def veths(stack: Stack) -> set[str]:
-    """The ends of veth pairs in the stack's bridge."""
-    return set(os.listdir(f"/sys/class/net/{stack.bridge}/brif"))
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack for all tests; when it is stopped, nothing of it may be left."""
-    stack = Stack(tmp_path_factory.mktemp("d"))
-    try:
-        yield stack
-    finally:
-        stack.stop()
-    folder = str(stack.folder)
-    assert [name for _, name in socket.if_nameindex() if name.startswith(stack.bridge)] == []
-    assert [line for line in Path("/proc/self/mounts").read_text().splitlines() if folder in line] == []
-    assert not Path(stack.socket).exists()
-    left = [cmd for pid in os.listdir("/proc") if pid.isdigit() if folder in (cmd := command_line(pid))]
-    assert left == []
-
-
-def command_line(pid: str) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except OSError:
-        return ""
-
-
-@pytest.fixture(autouse=True)
-def _clean(stack: Stack) -> Iterator[None]:
-    yield
-    for container in stack.ask("GET", "/containers/json?all=1")[1]:
-        stack.ask("DELETE", f"/containers/{container['Id']}?force=1")
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.usefixtures("clean")]
 
 
 @pytest.mark.parametrize(
@@ -279,82 +145,6 @@ def test_a_client_that_leaves_takes_nothing_along(stack: Stack) -> None:
 
     assert 204 == stack.ask("POST", "/containers/left/kill")[0]
     assert {"Error": None, "StatusCode": 137} == stack.ask("POST", "/containers/left/wait")[1]
-
-
-def test_killed_daemon_finds_its_containers_again(stack: Stack) -> None:
-    """kill -9: what runs runs on; the next daemon reads its output, executes in it, and learns how it ended."""
-    stack.run("lives", "echo before; while ! test -e /go; do sleep 0.02; done; echo after; exit 6")
-    stack.run("other", "sleep 99")
-    address = stack.ask("GET", "/containers/lives/json")[1]["NetworkSettings"]["IPAddress"]
-
-    stack.kill()
-    stack.start()
-
-    again = stack.ask("GET", "/containers/lives/json")[1]
-    assert (True, address) == (again["State"]["Running"], again["NetworkSettings"]["IPAddress"])
-    stack.run("new", "sleep 99")
-    assert address != stack.ask("GET", "/containers/new/json")[1]["NetworkSettings"]["IPAddress"]
-    created = stack.ask("POST", "/containers/lives/exec", {"Cmd": ["touch", "/go"]})[1]
-    assert (200, None) == stack.ask("POST", f"/exec/{created['Id']}/start", {"Detach": True})
-    assert {"Error": None, "StatusCode": 6} == stack.ask("POST", "/containers/lives/wait")[1]
-    assert [b"before", b"after"] == re.findall(rb"before|after", stack.logs("lives"))
-
-
-def test_exit_while_the_daemon_was_dead_is_learnt(stack: Stack) -> None:
-    """The process ends with nobody listening: its exit code is asked for, the veth is gone, --rm is carried out."""
-    first = stack.run("gone", "while ! test -e /tmp/x; do sleep 0.02; done; exit 3")
-    second = stack.run("rm", "sleep 99", HostConfig={"AutoRemove": True})
-    pids = [stack.ask("GET", f"/containers/{key}/json")[1]["State"]["Pid"] for key in (first, second)]
-    assert 2 == len(veths(stack))
-
-    stack.kill()
-    fds = [os.pidfd_open(pid) for pid in pids]
-    for fd in fds:
-        signal.pidfd_send_signal(fd, signal.SIGKILL)
-        os.close(fd)
-    stack.start()
-
-    assert {"Error": None, "StatusCode": 137} == stack.ask("POST", "/containers/gone/wait")[1]
-    status, reply = stack.ask("POST", "/containers/rm/wait?condition=removed")
-    assert status == 404 or reply["StatusCode"] == 137
-    assert set() == veths(stack)
-
-
-def test_layer_of_a_container_that_never_was_is_removed(stack: Stack) -> None:
-    """kill -9 between the snapshot and the record: the next daemon finds a layer that nobody owns."""
-    layers = stack.folder / "cr" / "io.containerd.snapshotter.v1.overlayfs" / "snapshots"
-    before = set(os.listdir(layers))
-    _, created = stack.ask("POST", "/containers/create?name=kept", {"Image": "hostbox"})
-    kept = set(os.listdir(layers))
-    _, lost = stack.ask("POST", "/containers/create?name=lost", {"Image": "hostbox"})
-
-    stack.kill()
-    shutil.rmtree(stack.folder / "data" / "containers" / lost["Id"])
-    stack.start()
-
-    until = time.monotonic() + PATIENCE
-    while set(os.listdir(layers)) != kept:
-        assert time.monotonic() < until, "the layer is still there"
-        time.sleep(0.01)
-    assert len(kept - before) == 1
-    assert stack.ask("POST", f"/containers/{created['Id']}/start")[0] == 204
-
-
-def test_killed_containerd_is_subscribed_to_again(stack: Stack) -> None:
-    """Its shims live on: an exit while it was dead is asked for, later ones are heard of, and new runs work."""
-    stack.run("k1", "sleep 99")
-    stack.run("k2", "while ! test -e /go; do sleep 0.02; done; exit 8")
-    pid = stack.ask("GET", "/containers/k1/json")[1]["State"]["Pid"]
-
-    stack.containerd.kill()
-    stack.containerd.wait()
-    os.kill(pid, signal.SIGKILL)
-    stack.start_containerd()
-
-    assert {"Error": None, "StatusCode": 137} == stack.ask("POST", "/containers/k1/wait")[1]
-    created = stack.ask("POST", "/containers/k2/exec", {"Cmd": ["touch", "/go"]})[1]
-    assert (200, None) == stack.ask("POST", f"/exec/{created['Id']}/start", {"Detach": True})
-    assert {"Error": None, "StatusCode": 8} == stack.ask("POST", "/containers/k2/wait")[1]
 
 
 def test_bridge_joins_containers_with_each_other_and_the_host(stack: Stack) -> None:

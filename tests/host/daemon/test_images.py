@@ -6,7 +6,7 @@ import os
 import pytest
 
 from tests.host.daemon.conftest import ImageStack
-from tests.host.daemon.test_daemon import UnixConnection
+from tests.host.daemon.stacks import UnixConnection
 from tests.registries import FakeRegistry, Image, build, busybox_layer, layer_of
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]

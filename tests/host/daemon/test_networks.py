@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from runtime.daemon.netlink import inside_network_namespace
-from tests.host.daemon.test_daemon import Stack
+from tests.host.daemon.stacks import Stack
 from tests.oci_bundle import cgroups_named
 from tests.unix_sockets import wait_for_socket
 
