@@ -12,6 +12,7 @@ Real counterpart: containerd `runtime/v2/bundle.go`; runtime-spec "Filesystem Bu
         runtime            name of the runtime, as Tasks.Create got it
 """
 
+import errno
 import os
 import shutil
 from typing import NamedTuple
@@ -126,4 +127,11 @@ def _remove_at_once(path: str) -> None:
         os.rename(path, doomed)
     except FileNotFoundError:
         return
-    shutil.rmtree(doomed)
+    while True:
+        try:
+            shutil.rmtree(doomed)
+            return
+        except OSError as error:
+            # A runtime whose shim was killed may just have been opening its log there.
+            if error.errno != errno.ENOTEMPTY:
+                raise
