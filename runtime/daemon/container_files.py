@@ -100,6 +100,19 @@ async def files_of(container: Container, verb: str, path: str = "/", **more: boo
         yield program
 
 
+async def copy_up(container: Container, copies: list[tuple[str, str]]) -> None:
+    """Fill new volumes of a container that never ran. Raises ApiError, OSError.
+
+    Args:
+        container: the one whose image has the files.
+        copies: directory in the image, links followed, and the volume's directory on the host.
+
+    """
+    request = _request(container, 0, "copy-up", "/", {}) | {"binds": [], "copies": copies}
+    async with _program(request, False) as program:
+        await program.answer()
+
+
 def refuse_read_only(container: Container, path: str) -> None:
     """Refuse to write where the container itself could not."""
     clean = os.path.normpath("/" + path.lstrip("/"))

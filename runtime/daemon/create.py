@@ -1,22 +1,21 @@
 """POST /containers/create: from a request to a container that could be started (moby: daemon/create.go).
 
-    check what was sent -> find the image -> take the name -> prepare the snapshot -> write the record
+    check what was sent -> find the image -> take the name -> prepare the layer -> fill new volumes -> write the record
 
-Nothing runs yet. The writable layer is made here and not at start, so that what a run leaves in it is there in the next
-one, and so that `docker run` has less to wait for between start and the process.
+Nothing runs yet.
 """
 
 import os
 import re
 import secrets
+import shutil
 import time
 from typing import Any
 
-from runtime.api.containerd import snapshots_pb2
-from runtime.daemon import host_config, mount_points, name_generator
+from runtime.daemon import host_config, mount_points, name_generator, writable_layer
 from runtime.daemon.container import Container
 from runtime.daemon.container_store import ContainerStore
-from runtime.daemon.containerd_client import Containerd, GRPCError, Status
+from runtime.daemon.containerd_client import Containerd
 from runtime.daemon.errors import InvalidParameterError, NotFoundError, NotModeledError
 from runtime.daemon.events import EventLog
 from runtime.daemon.images import Image, ImageStore
@@ -25,10 +24,8 @@ from runtime.daemon.mount_points import MountPoint
 from runtime.daemon.network_requests import initial_networks, verify_network_mode
 from runtime.daemon.networks import Networks
 from runtime.daemon.options import DaemonOptions
-from runtime.daemon.rootfs_files import SnapshotMount, layers_of
 from runtime.daemon.signals import parse_signal
 from runtime.daemon.spec import HostFacts, security_words
-from runtime.daemon.timestamps import rfc3339
 from runtime.daemon.volumes import VolumeStore
 
 _CONFIG_TYPES: dict[str, Any] = (
@@ -135,8 +132,8 @@ class Creator:
         points: list[MountPoint],
         networking: dict[str, Any],
     ) -> Container:
-        rootfs = await self._prepare_snapshot(id, image.chain_id)
-        directory = self._containers.directory(id)
+        snapshotter, directory = self._options.snapshotter, self._containers.directory(id)
+        rootfs = await writable_layer.prepare(self._containerd, snapshotter, id, image.chain_id)
         os.makedirs(directory, mode=0o710)
         container = Container(
             id=id,
@@ -149,29 +146,22 @@ class Creator:
             config=config,
             host_config=host,
             networking=networking,
-            mount_points=[self._volumes.provide(point, id) for point in points],
+            mount_points=[],
             rootfs=rootfs,
-            snapshotter=self._options.snapshotter,
+            snapshotter=snapshotter,
             directory=directory,
         )
+        try:
+            for point in points:
+                container.mount_points.append(self._volumes.provide(point))
+            await writable_layer.fill_volumes(container)
+        except BaseException:
+            shutil.rmtree(directory)
+            self._volumes.remove_anonymous(container.mount_points, ())
+            await writable_layer.remove(self._containerd, snapshotter, id)
+            raise
         self._containers.add(container)
         return container
-
-    async def _prepare_snapshot(self, id: str, parent: str) -> list[SnapshotMount]:
-        """The container's own writable layer on top of the image's."""
-        request = snapshots_pb2.PrepareSnapshotRequest(snapshotter=self._options.snapshotter, key=id, parent=parent)
-        # Until a run makes a containerd container that refers to it, nothing but this label holds the snapshot.
-        request.labels["containerd.io/gc.root"] = rfc3339(time.time_ns())
-        try:
-            reply = await self._containerd.snapshots.call("Prepare", request)
-        except GRPCError as error:
-            if error.status is Status.NOT_FOUND:
-                raise InvalidParameterError(f"image is not unpacked: {error.message}") from error
-            raise
-        mounts = [SnapshotMount(mount.type, mount.source, tuple(mount.options)) for mount in reply.mounts]
-        # What programs look for to learn that they are in a container; nobody has the layer mounted yet.
-        os.close(os.open(f"{layers_of(mounts)[0]}/.dockerenv", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o755))
-        return mounts
 
     def _warnings(self, container: Container) -> list[str]:
         host = container.host_config

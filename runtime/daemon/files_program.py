@@ -20,7 +20,8 @@ from typing import Any
 
 from runtime.daemon.archive_read import ArchiveError, unpack
 from runtime.daemon.archive_write import pack_tree
-from runtime.daemon.root_view import Bind, enter
+from runtime.daemon.copy_up import copy_directory
+from runtime.daemon.root_view import IMAGE, Bind, enter, enter_beside
 
 _GO_MODE_BITS = (
     (stat.S_ISDIR, 1 << 31),
@@ -115,8 +116,15 @@ def _unpack(path: str, keep_kind: bool) -> None:
 def _answer(request: dict[str, Any]) -> tuple[str, str | None] | None:
     """Do what is asked and say that it is done; returns which tree is to follow as a tar, and its name there."""
     binds = [Bind(*bind) for bind in request["binds"]]
-    enter(request["pid"], [tuple(mount) for mount in request["mounts"]], binds, request["mount_point"])
+    mounts = [tuple(mount) for mount in request["mounts"]]
     verb, path = request["verb"], absolute(request["path"])
+    if verb == "copy-up":
+        sides = enter_beside(mounts, [volume for _, volume in request["copies"]], request["mount_point"])
+        for (inside, _), volume in zip(request["copies"], sides, strict=True):
+            copy_directory(f"{IMAGE}{inside}", volume)
+        _say()
+        return None
+    enter(request["pid"], mounts, binds, request["mount_point"])
     if verb == "unpack":
         _unpack(path, request["keep_kind"])
         _say()

@@ -15,8 +15,7 @@ import logging
 import shutil
 import time
 
-from runtime.api.containerd import snapshots_pb2
-from runtime.daemon import etc_files
+from runtime.daemon import etc_files, writable_layer
 from runtime.daemon.background import Background
 from runtime.daemon.container import Container, State
 from runtime.daemon.container_store import ContainerStore
@@ -368,20 +367,16 @@ class Lifecycle:
     async def _remove(self, container: Container, volumes: bool) -> None:
         container.removing = True
         try:
-            request = snapshots_pb2.RemoveSnapshotRequest(snapshotter=container.snapshotter, key=container.id)
-            await self._containerd.snapshots.call("Remove", request)
-        except GRPCError as error:
-            if error.status is not Status.NOT_FOUND:
-                container.removing = False
-                raise
+            await writable_layer.remove(self._containerd, container.snapshotter, container.id)
+        except GRPCError:
+            container.removing = False
+            raise
         container.streams.end_sinks()
         self._containers.discard(container)
         shutil.rmtree(self.fifo_directory(container), ignore_errors=True)
         if volumes:
-            borrowed = {point.volume for other in self._containers.all() for point in other.mount_points}
-            for point in container.mount_points:
-                if point.anonymous and point.volume not in borrowed:
-                    self._volumes.remove(point.volume, [])
+            others = [point for other in self._containers.all() for point in other.mount_points]
+            self._volumes.remove_anonymous(container.mount_points, others)
         self._events.container("destroy", container)
         container.tell_removed()
 

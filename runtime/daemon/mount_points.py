@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from runtime.daemon.errors import InvalidParameterError
+from runtime.daemon.errors import InvalidParameterError, NotModeledError
 
 _BIND_PROPAGATION = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
-_MODES = (*_BIND_PROPAGATION, "ro", "rw", "z", "Z", "nocopy", "consistent", "cached", "delegated", "bind", "rbind")
+_MODES = (_BIND_PROPAGATION, ("ro", "rw"), ("z", "Z"), ("nocopy",), ("consistent", "cached", "delegated"))
+"""What `-v A:B:MODE` may say, one word of a kind."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,16 @@ class MountPoint:
     options: str = ""
     """tmpfs only: what `--tmpfs` had after the colon."""
     make_source: bool = False
+    copy_up: bool = False
+    """Whether the volume begins with what the image has at its place, if it is empty."""
+    labels: dict[str, str] | None = None
+    """Of the volume, should it have to be made."""
+    driver: str = "local"
+    """Of the volume, should it have to be made; there is only one."""
 
     def lent(self, read_only: bool) -> "MountPoint":
         """The same for another container, which does not take a volume along when it goes."""
-        return replace(self, read_only=self.read_only or read_only, anonymous=False)
+        return replace(self, read_only=self.read_only or read_only, anonymous=False, copy_up=False)
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept on disk."""
@@ -67,9 +74,9 @@ def parse(config: dict[str, Any], host: dict[str, Any], borrowed: Sequence[Mount
     taken |= {point.destination for point in borrowed}
     points += [point for point in borrowed if point.destination not in {own.destination for own in points}]
     for path in config.get("Volumes") or {}:
-        destination = _absolute(path, path)
+        destination = _absolute(f"/{path.lstrip('/')}", path)  # `-v place` is `/place`, as in dockerd
         if destination not in taken:
-            points.append(MountPoint("volume", "", destination, anonymous=True))
+            points.append(MountPoint("volume", "", destination, anonymous=True, copy_up=True))
     # A mount below another must come after it, or it would be hidden.
     return sorted(points, key=lambda point: (point.destination.count("/"), point.destination))
 
@@ -77,21 +84,33 @@ def parse(config: dict[str, Any], host: dict[str, Any], borrowed: Sequence[Mount
 def _from_bind(text: str) -> MountPoint:
     parts = text.split(":")
     if len(parts) == 1:
-        return MountPoint("volume", "", _absolute(text, text), anonymous=True)
+        return MountPoint("volume", "", _absolute(text, text), anonymous=True, copy_up=True)
     if len(parts) > 3 or not parts[0] or not parts[1]:
         raise InvalidParameterError(f"invalid volume specification: '{text}'")
     source, destination, mode = parts[0], _absolute(parts[1], text), parts[2] if len(parts) == 3 else ""
     words = mode.split(",") if mode else []
-    if any(word not in _MODES for word in words):
+    said = [[word for word in words if word in kind] for kind in _MODES]
+    if sum(map(len, said)) < len(words) or any(len(of_a_kind) > 1 for of_a_kind in said):
         raise InvalidParameterError(f"invalid mode: {mode}")
     read_only = "ro" in words
-    propagation = next((word for word in words if word in _BIND_PROPAGATION), "")
+    propagation = next(iter(said[0]), "")
     if source.startswith("/"):
+        if "nocopy" in words:
+            raise InvalidParameterError(_misplaced(text, "bind", "VolumeOptions"))
         return MountPoint(
             "bind", os.path.normpath(source), destination, read_only, mode, propagation or "rprivate", make_source=True
         )
+    if propagation:
+        raise InvalidParameterError(_misplaced(text, "volume", "BindOptions"))
     _check_volume_name(source)
-    return MountPoint("volume", "", destination, read_only, mode or "z", "", volume=source)
+    return MountPoint(
+        "volume", "", destination, read_only, mode or "z", "", volume=source, copy_up="nocopy" not in words
+    )
+
+
+def _misplaced(text: str, kind: str, options: str) -> str:
+    described = f"invalid volume specification: '{text}': invalid mount config for type \"{kind}\""
+    return f"{described}: field {options} must not be specified"
 
 
 def _from_mount(mount: dict[str, Any]) -> MountPoint:
@@ -115,7 +134,22 @@ def _from_mount(mount: dict[str, Any]) -> MountPoint:
     if kind == "volume":
         if source:
             _check_volume_name(source)
-        return MountPoint("volume", "", destination, read_only, "z", volume=source, anonymous=not source)
+        options = mount.get("VolumeOptions") or {}
+        driver = options.get("DriverConfig") or {}
+        if driver.get("Options"):
+            raise NotModeledError("--mount volume-opt: not modelled by the glassbottom daemon")
+        return MountPoint(
+            "volume",
+            "",
+            destination,
+            read_only,
+            "z",
+            volume=source,
+            anonymous=not source,
+            copy_up=not options.get("NoCopy"),
+            labels=options.get("Labels"),
+            driver=driver.get("Name") or "local",
+        )
     if kind == "tmpfs":
         if source:
             raise InvalidParameterError(f"{described}: field Source must not be specified")
@@ -142,7 +176,7 @@ def _absolute(path: str, text: str) -> str:
 
 
 def _check_volume_name(name: str) -> None:
-    if not name[0].isalnum() or not all(letter.isalnum() or letter in "_.-" for letter in name) or len(name) < 2:
+    if not name[0].isalnum() or not all(letter.isalnum() or letter in "_.-" for letter in name):
         raise InvalidParameterError(
             f'create {name}: "{name}" includes invalid characters for a local volume name, only '
             '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'

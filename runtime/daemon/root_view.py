@@ -33,6 +33,10 @@ _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
 """Calls newer than Linux 5.1 have one number on every architecture."""
 
 
+IMAGE = "/image"
+"""Where the image is for who copies from it into volumes."""
+
+
 @dataclass(frozen=True)
 class Bind:
     """A volume, a directory of the host, or a file of the daemon that the container sees."""
@@ -52,14 +56,12 @@ def enter(pid: int, mounts: list[tuple[str, str, list[str]]], binds: list[Bind],
         mount_point: any directory; it is covered in this process's view only.
 
     """
-    _call("unshare", _libc.unshare(_CLONE_NEWNS))
-    _mount("none", "/", "", _MS_REC | _MS_PRIVATE, "")
+    _leave()
     volumes = [(bind, _open_tree(bind.source, recursive=True)) for bind in binds if os.path.exists(bind.source)]
     if pid:
         _move_mount(_root_of(pid), mount_point)
     else:
-        for kind, source, options in mounts:
-            _mount_snapshot(kind, source, options, mount_point)
+        _mount_snapshot(mounts, mount_point)
     os.chroot(mount_point)
     os.chdir("/")
     for bind, tree in volumes:
@@ -67,6 +69,31 @@ def enter(pid: int, mounts: list[tuple[str, str, list[str]]], binds: list[Bind],
             _set_read_only(tree)
         _provide_mount_point(bind.destination, is_directory=stat.S_ISDIR(os.fstat(tree).st_mode))
         _move_mount(tree, bind.destination)
+
+
+def enter_beside(mounts: list[tuple[str, str, list[str]]], volumes: list[str], mount_point: str) -> list[str]:
+    """Make a root of the image, at `IMAGE`, and of volumes beside it; returns where these are. Raises OSError.
+
+    Who copies from one to the other can be led by neither out of this root: a volume may be in use by others meanwhile.
+    """
+    _leave()
+    trees = [_open_tree(volume, recursive=False) for volume in volumes]
+    _mount("tmpfs", mount_point, "tmpfs", 0, "mode=700")
+    os.mkdir(f"{mount_point}{IMAGE}")
+    _mount_snapshot(mounts, f"{mount_point}{IMAGE}")
+    os.chroot(mount_point)
+    os.chdir("/")
+    places = [f"/{number}" for number in range(len(trees))]
+    for place, tree in zip(places, trees, strict=True):
+        os.mkdir(place)
+        _move_mount(tree, place)
+    return places
+
+
+def _leave() -> None:
+    """Part with the host's view of what is mounted."""
+    _call("unshare", _libc.unshare(_CLONE_NEWNS))
+    _mount("none", "/", "", _MS_REC | _MS_PRIVATE, "")
 
 
 def _root_of(pid: int) -> int:
@@ -83,16 +110,17 @@ def _root_of(pid: int) -> int:
     return tree
 
 
-def _mount_snapshot(kind: str, source: str, options: list[str], target: str) -> None:
-    flags, data = 0, []
-    for option in options:
-        if option in ("bind", "rbind"):
-            flags |= _MS_BIND | _MS_REC
-        elif option == "ro":
-            flags |= _MS_RDONLY
-        elif option != "rw":
-            data.append(option)
-    _mount(source, target, kind, flags, ",".join(data))
+def _mount_snapshot(mounts: list[tuple[str, str, list[str]]], target: str) -> None:
+    for kind, source, options in mounts:
+        flags, data = 0, []
+        for option in options:
+            if option in ("bind", "rbind"):
+                flags |= _MS_BIND | _MS_REC
+            elif option == "ro":
+                flags |= _MS_RDONLY
+            elif option != "rw":
+                data.append(option)
+        _mount(source, target, kind, flags, ",".join(data))
 
 
 def _provide_mount_point(path: str, is_directory: bool) -> None:

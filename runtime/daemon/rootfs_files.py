@@ -31,7 +31,8 @@ class RootfsFiles:
 
     def read(self, path: str) -> bytes | None:
         """A file's content; None when it is not there or is no regular file."""
-        found = self._resolve(path)
+        inside = self.resolve(path)
+        found = None if inside is None else self.locate(inside)
         if found is None or not stat.S_ISREG(os.lstat(found).st_mode):
             return None
         with open(found, "rb") as file:
@@ -49,12 +50,13 @@ class RootfsFiles:
                 found.update(os.listdir(f"{layer}/{path}"))
         return {name for name in found if self.locate(f"{path}/{name}") is not None}
 
-    def _resolve(self, path: str) -> str | None:
+    def resolve(self, path: str) -> str | None:
+        """The path with every link followed inside of the root; None when it leads nowhere."""
         waiting = [part for part in path.split("/") if part]
         done: list[str] = []
         for _ in range(_LINK_LIMIT + len(waiting) * 2):
             if not waiting:
-                return self._locate(done)
+                return "/" + "/".join(done)
             part = waiting.pop(0)
             if part == "..":
                 done = done[:-1]

@@ -1,7 +1,7 @@
 """Named and anonymous volumes: directories that outlive containers (moby: volume/local, volume/service).
 
-A volume is DATA_ROOT/volumes/NAME/_data and a record beside it; the disk is the only list. Left out: other drivers,
-size limits, and copying the image's files into a new volume.
+A volume is DATA_ROOT/volumes/NAME/_data and a record beside it; the disk is the only list. What a new one begins with
+is copied by `writable_layer`. Left out: other drivers, and the local driver's options.
 """
 
 import json
@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -29,12 +30,12 @@ class VolumeStore:
         self._events = events
         os.makedirs(self._root, mode=0o701, exist_ok=True)
 
-    def provide(self, point: MountPoint, container_id: str) -> MountPoint:
+    def provide(self, point: MountPoint) -> MountPoint:
         """Make sure that a mount point has a source: a volume is made, so is a missing directory of `-v`."""
         if point.type == "volume":
             name = point.volume or secrets.token_hex(32)
             if not os.path.isdir(self._data(name)):
-                self.create(name, {})
+                self.create(name, point.labels, point.driver)
             return replace(point, volume=name, source=self._data(name))
         if point.type == "bind" and point.make_source and not os.path.exists(point.source):
             os.makedirs(point.source, mode=0o755)
@@ -45,6 +46,10 @@ class VolumeStore:
         name = name or secrets.token_hex(32)
         if driver not in ("", "local"):
             raise NotFoundError(f'create {name}: error looking up volume plugin {driver}: plugin "{driver}" not found')
+        if len(name) == 1:
+            raise InvalidParameterError(
+                f"create {name}: volume name is too short, names should be at least two alphanumeric characters"
+            )
         if not _NAME.fullmatch(name):
             raise InvalidParameterError(
                 f'create {name}: "{name}" includes invalid characters for a local volume name, only '
@@ -83,6 +88,13 @@ class VolumeStore:
             raise ConflictError(f"remove {name}: volume is in use - [{', '.join(users)}]")
         shutil.rmtree(os.path.join(self._root, name))
         self._events.publish("volume", "destroy", name, {"driver": "local"})
+
+    def remove_anonymous(self, points: Iterable[MountPoint], others: Iterable[MountPoint]) -> None:
+        """Delete the volumes that go with a container, but for those that others have borrowed from it."""
+        borrowed = {point.volume for point in others}
+        for point in points:
+            if point.anonymous and point.volume not in borrowed:
+                self.remove(point.volume, [])
 
     def _record(self, name: str) -> dict[str, Any]:
         try:

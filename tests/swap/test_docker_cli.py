@@ -21,7 +21,7 @@ import sys
 import tarfile
 import termios
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,12 +68,17 @@ class Engine:
 def hostbox_archive() -> bytes:
     """Our image in `docker load` form, so that both daemons run the same files."""
     built = asyncio.run(hostbox.build())
-    config_name = f"{digest_of(built.config)[7:]}.json"
-    layers = {f"{digest_of(layer)[7:]}/layer.tar": layer for layer in built.layers}
-    manifest = json.dumps([{"Config": config_name, "RepoTags": ["hostbox:latest"], "Layers": list(layers)}]).encode()
+    return image_archive("hostbox:latest", built.config, built.layers)
+
+
+def image_archive(tag: str, config: bytes, blobs: Sequence[bytes]) -> bytes:
+    """An image in `docker load` form."""
+    config_name = f"{digest_of(config)[7:]}.json"
+    layers = {f"{digest_of(layer)[7:]}/layer.tar": layer for layer in blobs}
+    manifest = json.dumps([{"Config": config_name, "RepoTags": [tag], "Layers": list(layers)}]).encode()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, data in ((config_name, built.config), *layers.items(), ("manifest.json", manifest)):
+        for name, data in ((config_name, config), *layers.items(), ("manifest.json", manifest)):
             info = tarfile.TarInfo(name)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
