@@ -152,6 +152,7 @@ RUN_FLAGS = (
     Flag("dns", kind="list", repeat=True, field="HostConfig.Dns", help="Set custom DNS servers"),
     Flag("dns-search", kind="list", repeat=True, field="HostConfig.DnsSearch", help="Set custom DNS search domains"),
     Flag("dns-option", kind="list", repeat=True, field="HostConfig.DnsOptions", help="Set DNS options"),
+    _text("mac-address", field="MacAddress", help="Container MAC address (e.g., 92:d0:c6:0a:29:33)"),
     Flag("publish", "p", kind="list", convert=values.published_port, repeat=True, help="Publish a port to the host"),
     # Who looks after it.
     _switch("init", field="HostConfig.Init", help="Run an init inside the container that forwards signals and reaps"),

@@ -100,6 +100,10 @@ class Container:
     endpoints: list[Endpoint] = field(default_factory=list)
     ports: list[PublishedPort] = field(default_factory=list)
     """What is published now; what is wanted is in `host_config`."""
+    interfaces: int = 0
+    """How many it has had in this run: the next is called by the next number, though one has gone meanwhile."""
+    shm_path: str = ""
+    """Where its /dev/shm is on the host, for others to share; empty where none may."""
 
     def __post_init__(self) -> None:
         self.lock = asyncio.Lock()
@@ -201,6 +205,8 @@ class Container:
             "stopped_by_hand": self.stopped_by_hand,
             "endpoints": [asdict(endpoint) for endpoint in self.endpoints],
             "ports": [asdict(port) for port in self.ports],
+            "interfaces": self.interfaces,
+            "shm_path": self.shm_path,
         }
 
     @classmethod

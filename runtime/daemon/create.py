@@ -29,7 +29,7 @@ from runtime.daemon.spec import HostFacts, security_words
 from runtime.daemon.volumes import VolumeStore
 
 _CONFIG_TYPES: dict[str, Any] = (
-    dict.fromkeys(("Hostname", "Domainname", "User", "Image", "WorkingDir", "StopSignal"), str)
+    dict.fromkeys(("Hostname", "Domainname", "User", "Image", "WorkingDir", "StopSignal", "MacAddress"), str)
     | {"Env": [str], "Cmd": ([str], str), "Entrypoint": ([str], str), "Labels": {str: str}}
     | dict.fromkeys(("Volumes", "ExposedPorts", "HostConfig", "NetworkingConfig", "Healthcheck"), dict)
     | dict.fromkeys(("AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce"), bool)
@@ -69,8 +69,10 @@ class Creator:
         if not body.get("Image"):
             raise InvalidParameterError("no command specified" if not body.get("Cmd") else "image must be specified")
         host = host_config.complete(body.get("HostConfig") or {}, self._options.default_runtime, self._facts.cgroup_v2)
+        warnings = host_config.discard_unsupported(host, self._facts.blkio_weight)
         host_config.verify(host, self._options.runtimes)
         self._verify_host(host)
+        self._name_lenders(host)
         image = await self._images.find(body["Image"])
         new_id = secrets.token_hex(32)
         config = _complete_config(body, image.run_config, new_id, host)
@@ -94,7 +96,7 @@ class Creator:
             self._containers.release_name(taken)
             raise
         self._events.container("create", container)
-        return container, self._warnings(container)
+        return container, warnings + self._warnings(container)
 
     def _borrowed(self, volumes_from: list[str]) -> list[MountPoint]:
         """What `--volumes-from NAME[:ro]` takes from other containers."""
@@ -109,6 +111,18 @@ class Creator:
                 raise InvalidParameterError(error.message) from error  # a 404 would mean the image, and be pulled for
             points += [point.lent(mode == "ro") for point in lender.mount_points]
         return points
+
+    def _name_lenders(self, host: dict[str, Any]) -> None:
+        """Put IDs for the names of containers whose namespaces are shared: a name may mean another one tomorrow."""
+        for key in ("PidMode", "IpcMode", "NetworkMode"):
+            mode, _, name = host[key].partition(":")
+            if mode != "container" or not name:
+                continue
+            try:
+                host[key] = f"container:{self._containers.find(name).id}"
+            except NotFoundError as error:
+                if key != "NetworkMode":  # a network's is asked for at start only, as in dockerd
+                    raise InvalidParameterError(error.message) from error  # a 404 would mean the image
 
     def _verify_host(self, host: dict[str, Any]) -> None:
         if host.get("Init") and not self._facts.init_binary:

@@ -108,6 +108,14 @@ def complete(sent: dict[str, Any], default_runtime: str, cgroup_v2: bool) -> dic
     return full
 
 
+def discard_unsupported(host: dict[str, Any], blkio_weight: bool) -> list[str]:
+    """Take out what this kernel does not have; returns what the user is to be told of it."""
+    if not host["BlkioWeight"] or blkio_weight:
+        return []
+    host["BlkioWeight"] = 0
+    return ["Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded."]
+
+
 def verify(host: dict[str, Any], runtimes: dict[str, str]) -> None:
     """Refuse what no host could do, in dockerd's words."""
     _verify_memory(host)
@@ -133,7 +141,7 @@ def verify(host: dict[str, Any], runtimes: dict[str, str]) -> None:
         raise InvalidParameterError(f"maximum retry count cannot be used with restart policy '{policy}'")
     if host["AutoRemove"] and policy != "no":
         raise InvalidParameterError("can't create 'AutoRemove' container with restart policy")
-    for key in ("PidMode", "IpcMode", "UTSMode", "UsernsMode", "CgroupnsMode"):
+    for key in ("PidMode", "UTSMode", "UsernsMode", "CgroupnsMode"):
         _verify_mode(key, host[key])
     capabilities.resolve(host["CapAdd"] or [], host["CapDrop"] or [], host["Privileged"])
 
@@ -142,13 +150,12 @@ def _verify_mode(key: str, mode: str) -> None:
     word = mode.partition(":")[0]
     allowed = {
         "PidMode": ("", "host", "container"),
-        "IpcMode": ("", "host", "container", "none", "private", "shareable"),
         "UTSMode": ("", "host"),
         "UsernsMode": ("", "host"),
         "CgroupnsMode": ("", "host", "private"),
     }[key]
     if word not in allowed:
-        name = {"PidMode": "PID mode", "IpcMode": "IPC mode", "UTSMode": "UTS mode"}.get(key, key)
+        name = {"PidMode": "PID mode", "UTSMode": "UTS mode"}.get(key, key)
         raise InvalidParameterError(f"invalid {name}: {mode}")
 
 

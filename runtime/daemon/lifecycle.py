@@ -15,7 +15,7 @@ import logging
 import shutil
 import time
 
-from runtime.daemon import etc_files, writable_layer
+from runtime.daemon import etc_files, shared_memory, writable_layer
 from runtime.daemon.background import Background
 from runtime.daemon.container import Container, State
 from runtime.daemon.container_store import ContainerStore
@@ -91,6 +91,7 @@ class Lifecycle:
         loop = asyncio.get_running_loop()
         streams = container.streams
         etc = etc_files.write(container, owner)
+        shared_memory.prepare(container, self._containers)
         spec = self._gatherer.spec(container, etc)
         if streams.outputs_ended.done():  # a run before this one failed half way
             container.new_streams()
@@ -123,6 +124,7 @@ class Lifecycle:
         except GRPCError as cause:
             log.warning("what the start of %s has left is not cleared away: %s", container.name, cause.message)
         self._sandboxes.detach(container)
+        shared_memory.release(container)
         container.streams.drain_and_close()
         container.new_streams()
         container.task_exited.cancel()
@@ -184,6 +186,7 @@ class Lifecycle:
         )
         self._events.container("die", container, exitCode=str(status))
         self._sandboxes.detach(container)
+        shared_memory.release(container)
         self._plan_restart(container, status)
         self._containers.save(container)
         container.stopped.set()
@@ -371,6 +374,7 @@ class Lifecycle:
         except GRPCError:
             container.removing = False
             raise
+        shared_memory.release(container)
         container.streams.end_sinks()
         self._containers.discard(container)
         shutil.rmtree(self.fifo_directory(container), ignore_errors=True)

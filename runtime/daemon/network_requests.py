@@ -4,6 +4,7 @@ Counterparts in moby: api/server/router/network, runconfig, daemon/container_ope
 """
 
 import ipaddress
+import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ _CREATE_TYPES: dict[str, Any] = {
 _IPAM_TYPES: dict[str, Any] = {"Driver": str, "Config": [dict], "Options": {str: str}}
 _POOL_TYPES: dict[str, Any] = dict.fromkeys(("Subnet", "IPRange", "Gateway"), str) | {"AuxiliaryAddresses": dict}
 _SETTINGS_TYPES: dict[str, Any] = {"IPAMConfig": dict, "Aliases": [str], "Links": [str], "DriverOpts": {str: str}}
+_MAC_ADDRESS = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}|[0-9a-fA-F]{4}(\.[0-9a-fA-F]{4}){2}")
 _OTHER_DRIVERS = ("macvlan", "ipvlan", "overlay")
 
 
@@ -138,6 +140,10 @@ def _address(text: str) -> ipaddress.IPv4Address:
 def verify_network_mode(config: dict[str, Any], host: dict[str, Any]) -> None:
     """Refuse ports that cannot be meant, and what contradicts sharing another container's network."""
     wanted = port_bindings.wanted_ports(config, host)
+    if host["NetworkMode"] == "container:":
+        raise InvalidParameterError("Invalid network mode: invalid container format container:<name|id>")
+    if config.get("MacAddress") and host["NetworkMode"].startswith(("container:", "host")):
+        raise InvalidParameterError("conflicting options: mac-address and the network mode")
     if not host["NetworkMode"].startswith("container:"):
         return
     if wanted or host["PublishAllPorts"]:
@@ -184,6 +190,17 @@ def choose_address(network: Network, settings: dict[str, Any], used: set[str]) -
     if asked in used:
         raise ForbiddenError("Address already in use")
     return str(asked)
+
+
+def choose_mac_address(container: Container, network: Network, address: str) -> str:
+    """The hardware address that was asked for in the network that it was asked for, or the one made of the address."""
+    mode, asked = container.host_config["NetworkMode"], container.config.get("MacAddress") or ""
+    if not asked or network.name != ("bridge" if mode == "default" else mode):
+        return ipam.mac_of(address).hex(":")
+    digits = asked.replace(":", "").replace("-", "").replace(".", "").lower()
+    if not _MAC_ADDRESS.fullmatch(asked):
+        raise InvalidParameterError(f"address {asked}: invalid MAC address")
+    return bytes.fromhex(digits).hex(":")
 
 
 def _verify_address(network: Network, asked: str) -> None:

@@ -20,11 +20,12 @@ import os
 import stat
 from dataclasses import dataclass
 
+from runtime.daemon.mount_calls import MS_BIND, MS_PRIVATE, MS_RDONLY, MS_REC, checked, mount
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
 _CLONE_NEWNS = 0x00020000
-_MS_RDONLY, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 4096, 16384, 1 << 18
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _OPEN_TREE_CLONE, _OPEN_TREE_CLOEXEC = 1, os.O_CLOEXEC
 _MOVE_MOUNT_F_EMPTY_PATH = 4
@@ -78,7 +79,7 @@ def enter_beside(mounts: list[tuple[str, str, list[str]]], volumes: list[str], m
     """
     _leave()
     trees = [_open_tree(volume, recursive=False) for volume in volumes]
-    _mount("tmpfs", mount_point, "tmpfs", 0, "mode=700")
+    mount("tmpfs", mount_point, "tmpfs", 0, "mode=700")
     os.mkdir(f"{mount_point}{IMAGE}")
     _mount_snapshot(mounts, f"{mount_point}{IMAGE}")
     os.chroot(mount_point)
@@ -92,8 +93,8 @@ def enter_beside(mounts: list[tuple[str, str, list[str]]], volumes: list[str], m
 
 def _leave() -> None:
     """Part with the host's view of what is mounted."""
-    _call("unshare", _libc.unshare(_CLONE_NEWNS))
-    _mount("none", "/", "", _MS_REC | _MS_PRIVATE, "")
+    checked("unshare", _libc.unshare(_CLONE_NEWNS))
+    mount("none", "/", "", MS_REC | MS_PRIVATE, "")
 
 
 def _root_of(pid: int) -> int:
@@ -101,9 +102,9 @@ def _root_of(pid: int) -> int:
     ours = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     theirs = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _call("setns", _libc.setns(theirs, _CLONE_NEWNS))
+        checked("setns", _libc.setns(theirs, _CLONE_NEWNS))
         tree = _open_tree("/", recursive=False)
-        _call("setns", _libc.setns(ours, _CLONE_NEWNS))
+        checked("setns", _libc.setns(ours, _CLONE_NEWNS))
     finally:
         os.close(ours)
         os.close(theirs)
@@ -115,12 +116,12 @@ def _mount_snapshot(mounts: list[tuple[str, str, list[str]]], target: str) -> No
         flags, data = 0, []
         for option in options:
             if option in ("bind", "rbind"):
-                flags |= _MS_BIND | _MS_REC
+                flags |= MS_BIND | MS_REC
             elif option == "ro":
-                flags |= _MS_RDONLY
+                flags |= MS_RDONLY
             elif option != "rw":
                 data.append(option)
-        _mount(source, target, kind, flags, ",".join(data))
+        mount(source, target, kind, flags, ",".join(data))
 
 
 def _provide_mount_point(path: str, is_directory: bool) -> None:
@@ -131,19 +132,14 @@ def _provide_mount_point(path: str, is_directory: bool) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
 
 
-def _mount(source: str, target: str, kind: str, flags: int, data: str) -> None:
-    words = [os.fsencode(word) or None for word in (source, target, kind)]
-    _call(target, _libc.mount(*words, ctypes.c_ulong(flags), os.fsencode(data) or None))
-
-
 def _open_tree(path: str, recursive: bool) -> int:
     flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | (_AT_RECURSIVE if recursive else 0)
-    return _call(path, _libc.syscall(ctypes.c_long(_OPEN_TREE), _AT_FDCWD, os.fsencode(path), ctypes.c_uint(flags)))
+    return checked(path, _libc.syscall(ctypes.c_long(_OPEN_TREE), _AT_FDCWD, os.fsencode(path), ctypes.c_uint(flags)))
 
 
 def _move_mount(tree: int, target: str) -> None:
     arguments = (tree, b"", _AT_FDCWD, os.fsencode(target), ctypes.c_uint(_MOVE_MOUNT_F_EMPTY_PATH))
-    _call(target, _libc.syscall(ctypes.c_long(_MOVE_MOUNT), *arguments))
+    checked(target, _libc.syscall(ctypes.c_long(_MOVE_MOUNT), *arguments))
     os.close(tree)
 
 
@@ -151,13 +147,6 @@ def _set_read_only(tree: int) -> None:
     attributes = (ctypes.c_uint64 * 4)(_MOUNT_ATTR_RDONLY, 0, 0, 0)
     flags = ctypes.c_uint(_AT_EMPTY_PATH | _AT_RECURSIVE)
     size = ctypes.c_size_t(ctypes.sizeof(attributes))
-    _call(
+    checked(
         "mount_setattr", _libc.syscall(ctypes.c_long(_MOUNT_SETATTR), tree, b"", flags, ctypes.byref(attributes), size)
     )
-
-
-def _call(what: str, result: int) -> int:
-    if result < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), what)
-    return int(result)

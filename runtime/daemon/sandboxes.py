@@ -12,7 +12,7 @@ import logging
 import secrets
 from typing import Any
 
-from runtime.daemon import bridge_network, etc_files, ipam, network_requests
+from runtime.daemon import bridge_network, etc_files, network_requests
 from runtime.daemon.container import Container, Endpoint
 from runtime.daemon.container_store import ContainerStore
 from runtime.daemon.errors import ConflictError, ServerError
@@ -87,9 +87,10 @@ class Sandboxes:
             endpoint.address = network_requests.choose_address(network, settings, used)
             endpoint.gateway = network.gateway
             endpoint.prefix_length = network.addresses.prefixlen
-            endpoint.mac_address = ipam.mac_of(endpoint.address).hex(":")
+            endpoint.mac_address = network_requests.choose_mac_address(container, network, endpoint.address)
             endpoint.host_interface = f"veth{secrets.token_hex(4)[:7]}"
-            endpoint.interface = _free_interface(container)
+            endpoint.interface = f"eth{container.interfaces}"
+            container.interfaces += 1
             endpoint.aliases = network_requests.aliases(container, network.name, settings)
         container.endpoints.append(endpoint)
         if endpoint.host_interface:
@@ -135,6 +136,7 @@ class Sandboxes:
         self._ports.withdraw(container)
         self._name_servers.stop(container)
         endpoints, container.endpoints = container.endpoints, []
+        container.interfaces = 0
         for endpoint in endpoints:
             self._leave(container, endpoint)
         self._networks.firewall.set_ports(container.id, [])
@@ -183,8 +185,3 @@ class Sandboxes:
     def _event(self, action: str, container: Container, network: Network) -> None:
         attributes = {"container": container.id, "name": network.name, "type": network.driver}
         self._events.publish("network", action, network.id, attributes)
-
-
-def _free_interface(container: Container) -> str:
-    taken = {endpoint.interface for endpoint in container.endpoints}
-    return next(name for number in range(len(taken) + 1) if (name := f"eth{number}") not in taken)

@@ -38,6 +38,8 @@ class HostFacts:
     """How many ids the user namespace has; 1 means root only."""
     init_binary: str
     """docker-init, for `--init`; empty when there is none."""
+    blkio_weight: bool
+    """Whether `--blkio-weight` can be had."""
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from typing import Any
 from runtime.daemon import spec, users
 from runtime.daemon.container import Container
 from runtime.daemon.container_store import ContainerStore
-from runtime.daemon.errors import ConflictError
+from runtime.daemon.errors import NotFoundError
 from runtime.daemon.options import DaemonOptions
 from runtime.daemon.rootfs_files import RootfsFiles
+from runtime.daemon.shared_memory import require_running
 from runtime.daemon.spec import HostFacts, SpecInputs
 
 
@@ -27,7 +28,17 @@ def probe_host() -> HostFacts:
         rootless=mapped < 2**32 - 1,
         mapped_ids=mapped,
         init_binary=shutil.which("docker-init") or "",
+        blkio_weight=_has_blkio_weight(),
     )
+
+
+def _has_blkio_weight() -> bool:
+    """Whether the kernel shares out disks by weight (moby: pkg/sysinfo)."""
+    try:
+        with open("/sys/fs/cgroup/cgroup.controllers", encoding="ascii") as file:
+            return "io" in file.read().split()
+    except FileNotFoundError:
+        return os.path.exists("/sys/fs/cgroup/blkio/blkio.weight")
 
 
 class SpecGatherer:
@@ -43,21 +54,20 @@ class SpecGatherer:
         host = container.host_config
         files = RootfsFiles(container.rootfs)
         parent = host["CgroupParent"] or self._options.cgroup_parent
-        namespace_paths, shm_path = self._shared(host)
         inputs = SpecInputs(
             host=self._facts,
             user=users.resolve(container.config.get("User") or "", host["GroupAdd"] or [], files),
             cgroups_path=f"/{parent.strip('/')}/{container.id}",
             mounts=container.mount_points,
             etc_files=etc_files,
-            shm_path=shm_path,
-            namespace_paths=namespace_paths,
+            shm_path=container.shm_path,
+            namespace_paths=self._shared(host),
         )
         return spec.build(container, inputs)
 
-    def _shared(self, host: dict[str, Any]) -> tuple[dict[str, str], str]:
-        """Paths of the namespaces that `--network|--pid|--ipc container:ID` joins, and of the other's /dev/shm."""
-        paths, shm_path = {}, ""
+    def _shared(self, host: dict[str, Any]) -> dict[str, str]:
+        """Paths of the namespaces that `--network|--pid|--ipc container:ID` joins."""
+        paths = {}
         for key, kind, file in (
             ("NetworkMode", "network", "net"),
             ("PidMode", "pid", "pid"),
@@ -66,10 +76,13 @@ class SpecGatherer:
             mode, _, name = host[key].partition(":")
             if mode != "container":
                 continue
-            other = self._containers.find(name)
-            if not other.state.running:
-                raise ConflictError(f"cannot join {kind} of a non running container: {other.id}")
+            try:
+                other = self._containers.find(name)
+            except NotFoundError as error:
+                what = kind.upper() if kind == "pid" else kind
+                raise NotFoundError(
+                    f"cannot join {what} of a non running container: {name}: {error.message}"
+                ) from error
+            require_running(other)
             paths[kind] = f"/proc/{other.state.pid}/ns/{file}"
-            if kind == "ipc":
-                shm_path = f"/proc/{other.state.pid}/root/dev/shm"
-        return paths, shm_path
+        return paths

@@ -100,6 +100,38 @@ def test_errors_have_the_classes_that_callers_catch(client: Any) -> None:
     assert 409 == conflict.value.status_code
 
 
+def test_mac_address_is_that_of_the_first_network(client: Any) -> None:
+    """On the bridge and on a network of the user's own, written in any of three ways; nowhere else, and kept."""
+    asked = "92:d0:c6:0a:29:33"
+    read = ["sh", "-c", "cat /sys/class/net/eth*/address"]
+    pool = docker.types.IPAMConfig(pool_configs=[docker.types.IPAMPool(subnet="10.9.0.0/24")])
+    network = client.networks.create("own", ipam=pool)
+    try:
+        on_bridge = client.containers.run("hostbox", read, remove=True, mac_address=asked)
+        on_own = client.containers.run("hostbox", read, remove=True, mac_address="92d0.C60a.2933", network="own")
+        container = sleeper(client, mac_address=asked)
+        network.connect(container)
+        container.restart(timeout=0)
+        container.reload()
+
+        assert (f"{asked}\n".encode(), f"{asked}\n".encode()) == (on_bridge, on_own)
+        assert f"{asked}\n02:42:0a:09:00:02\n".encode() == container.exec_run(read).output
+        assert asked == container.attrs["NetworkSettings"]["Networks"]["bridge"]["MacAddress"]
+        assert asked == container.attrs["Config"]["MacAddress"]
+        container.remove(force=True)
+    finally:
+        network.remove()
+
+
+def test_mac_address_is_refused_where_it_means_nothing(client: Any) -> None:
+    """With another's network at create, when it is none at start."""
+    with pytest.raises(docker.errors.APIError, match="conflicting options: mac-address and the network mode"):
+        client.containers.create("hostbox", mac_address="92:d0:c6:0a:29:33", network_mode="host")
+    container = client.containers.create("hostbox", mac_address="zz")
+    with pytest.raises(docker.errors.APIError, match="address zz: invalid MAC address"):
+        container.start()
+
+
 def test_life_of_a_container(client: Any) -> None:
     """Start, pause, unpause, restart, rename, stop: the states and attributes on the way."""
     container = sleeper(client, name="one", labels={"a": "b"}, environment={"K": "V"}, mem_limit="64m")
