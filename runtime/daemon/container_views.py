@@ -169,13 +169,25 @@ def status_text(container: Container) -> str:
     return f"Exited ({state.exit_code}) {since(state.finished_at)} ago"
 
 
-def list_item(container: Container, sizes: tuple[int, int] | None = None) -> dict[str, Any]:
-    """One entry of GET /containers/json."""
+def list_item(
+    container: Container, image_of_name: dict[str, str], sizes: tuple[int, int] | None = None
+) -> dict[str, Any]:
+    """One entry of GET /containers/json.
+
+    Args:
+        container: whichever.
+        image_of_name: the IDs that names of images stand for by now. A container whose image's name has gone, or has
+            gone to another image, is shown with the ID.
+        sizes: bytes of its own layer and of the whole root, where they are asked for.
+
+    """
     words = [container.path, *container.args]
     item: dict[str, Any] = {
         "Id": container.id,
         "Names": [f"/{container.name}"],
-        "Image": container.image_name,
+        "Image": container.image_name
+        if image_of_name.get(container.image_name) == container.image_id
+        else container.image_id,
         "ImageID": container.image_id,
         "Command": " ".join(f"'{word}'" if " " in word else word for word in words),
         "Created": container.created_ns // 10**9,

@@ -10,6 +10,7 @@ from runtime.daemon.image_content import Descriptor, describe, from_bytes
 from runtime.daemon.image_install import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Installer, NewImage, build_manifest
 from runtime.daemon.image_spool import Spool
 from runtime.daemon.platforms import go_architecture
+from runtime.daemon.references import DANGLING
 from runtime.daemon.timestamps import rfc3339
 
 
@@ -62,4 +63,6 @@ async def install_imported(installer: Installer, name: str, spool: Spool, config
         new = await assemble(installer, json.dumps(document, separators=(",", ":")).encode(), [layer], lease)
         await installer.install(new, lease)
         await installer.names.give(name, new.target)
+        if name != DANGLING:
+            await installer.names.note_tag(new.id)
     return new.id

@@ -12,9 +12,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from runtime.api.containerd import images_pb2
 from runtime.daemon.containerd_client import Containerd, GRPCError, Status
 from runtime.daemon.errors import NotFoundError
-from runtime.daemon.image_content import Descriptor
-from runtime.daemon.images import Image, ImageStore
+from runtime.daemon.image_content import Descriptor, set_labels
+from runtime.daemon.images import LAST_TAG_LABEL, Image, ImageStore
 from runtime.daemon.references import DANGLING
+from runtime.daemon.timestamps import rfc3339
 
 
 class ImageNames:
@@ -41,11 +42,16 @@ class ImageNames:
         await self._drop(f"{DANGLING}{target.digest}")
         return before
 
+    async def note_tag(self, image_id: str) -> None:
+        """Keep that a user has named an image now."""
+        await set_labels(self._containerd, image_id, {LAST_TAG_LABEL: rfc3339(time.time_ns())})
+
     async def give_again(self, image: Image, name: str) -> None:
-        """Let one more name point to where the image's first one does."""
+        """Let one more name, a user's, point to where the image's first one does."""
         source = images_pb2.GetImageRequest(name=next(iter(image.targets)))
         target = (await self._containerd.images.call("Get", source)).image.target
         await self.give(name, Descriptor(target.media_type, target.digest, target.size))
+        await self.note_tag(image.id)
 
     async def take(self, image: Image, names: list[str], *, keep: bool) -> None:
         """Take names away. With the last one the image is gone, unless it is to be kept without a name."""

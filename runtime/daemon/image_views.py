@@ -54,7 +54,7 @@ def list_item(image: Image) -> dict[str, Any]:
     }
 
 
-def inspect(image: Image, snapshotter: str) -> dict[str, Any]:
+def inspect(image: Image, snapshotter: str, last_tagged: str) -> dict[str, Any]:
     """GET /images/NAME/json."""
     config = image.config
     history = config.get("history") or [{}]
@@ -77,7 +77,7 @@ def inspect(image: Image, snapshotter: str) -> dict[str, Any]:
         "VirtualSize": image.size,
         "GraphDriver": {"Data": {}, "Name": snapshotter},
         "RootFS": {"Type": "layers", "Layers": image.diff_ids},
-        "Metadata": {"LastTagTime": ZERO},
+        "Metadata": {"LastTagTime": last_tagged},
     }
 
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +19,14 @@ from runtime.daemon.containerd_client import Containerd, GRPCError, Status
 from runtime.daemon.errors import ApiError, NotFoundError, ServerError
 from runtime.daemon.image_content import read_blob
 from runtime.daemon.references import DANGLING, qualify, with_tag
-from runtime.daemon.timestamps import from_rfc3339
+from runtime.daemon.timestamps import ZERO, from_rfc3339
 
 log = logging.getLogger("daemon")
 
 CHOSEN_LABEL = "containerd.io/gc.ref.content.m"
 """On an index: which of its manifests was pulled or loaded."""
+LAST_TAG_LABEL = "glassbottom/last-tag-time"
+"""On a config: when its image was last tagged, or imported under a name; as in Docker, pull and load do not count."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,20 @@ class ImageStore:
             raise
         return await self._load(reply.image.target.digest, {reply.image.name: reply.image.target.digest})
 
+    async def ids_of(self, names: Iterable[str]) -> dict[str, str]:
+        """The IDs of the images that there are under those names."""
+        found = {}
+        for name in names:
+            try:
+                found[name] = (await self.find(name)).id
+            except NotFoundError:
+                continue
+        return found
+
+    async def last_tagged(self, image: Image) -> str:
+        """When it was last given a name by a user."""
+        return await self._label(image.id, LAST_TAG_LABEL) or ZERO
+
     async def with_all_names(self, image: Image) -> Image:
         """The same image, with the names that it was not found by, and its sizes."""
         return next((one for one in await self.all() if one.id == image.id), image)
@@ -159,8 +176,12 @@ class ImageStore:
         return Image(config_digest, targets, manifest, digest, config, ())
 
     async def _chosen(self, digest: str, index: dict[str, Any]) -> str:
+        chosen = await self._label(digest, CHOSEN_LABEL)
+        return chosen or str(platforms.choose(index, platforms.this_machine())["digest"])
+
+    async def _label(self, digest: str, key: str) -> str:
         info = (await self._containerd.content.call("Info", content_pb2.InfoRequest(digest=digest))).info
-        return str(info.labels.get(CHOSEN_LABEL) or platforms.choose(index, platforms.this_machine())["digest"])
+        return str(info.labels.get(key, ""))
 
     async def _document(self, digest: str) -> dict[str, Any]:
         document = self._documents.get(digest)

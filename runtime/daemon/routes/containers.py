@@ -7,7 +7,7 @@ from runtime.daemon import container_views, process_list
 from runtime.daemon.call import Call, json_reply
 from runtime.daemon.disk_usage import container_sizes
 from runtime.daemon.engine import Engine
-from runtime.daemon.errors import InvalidParameterError, NotFoundError
+from runtime.daemon.errors import InvalidParameterError
 from runtime.daemon.router import Route
 
 
@@ -28,7 +28,8 @@ class ContainerRoutes:
 
     async def list_all(self, call: Call) -> web.StreamResponse:
         filters = call.filters()
-        ancestors = await self._ancestors(filters.get("ancestor", []))
+        # As in Docker an image that is not there has no containers.
+        ancestors = set((await self._engine.images.ids_of(filters.get("ancestor", []))).values())
         limit = call.number("limit") or 0
         found = container_views.select(self._engine.containers, call.flag("all"), limit, filters, ancestors)
         sizes = (
@@ -36,7 +37,10 @@ class ContainerRoutes:
             if call.flag("size")
             else [None] * len(found)
         )
-        return json_reply([container_views.list_item(*pair) for pair in zip(found, sizes, strict=True)])
+        names = await self._engine.images.ids_of({container.image_name for container in found})
+        return json_reply(
+            [container_views.list_item(container, names, size) for container, size in zip(found, sizes, strict=True)]
+        )
 
     async def inspect(self, call: Call) -> web.StreamResponse:
         container = self._engine.containers.find(call.name)
@@ -50,15 +54,6 @@ class ContainerRoutes:
         titles, processes = await process_list.top(pids, call.text("ps_args") or "-ef")
         self._engine.events.container("top", container)
         return json_reply({"Processes": processes, "Titles": titles})
-
-    async def _ancestors(self, names: list[str]) -> set[str]:
-        found = set()
-        for name in names:
-            try:
-                found.add((await self._engine.images.find(name)).id)
-            except NotFoundError:
-                continue  # as in Docker: an image that is not there has no containers
-        return found
 
 
 def routes(engine: Engine) -> list[Route]:

@@ -41,7 +41,8 @@ class ImageRoutes:
             image = await self._find(call.name)
         except NotFoundError as error:
             raise NotFoundError(f"no such image: {call.name}: {error.message}") from error
-        return json_reply(image_views.inspect(image, self._engine.options.snapshotter))
+        last_tagged = await self._images.last_tagged(image)
+        return json_reply(image_views.inspect(image, self._engine.options.snapshotter, last_tagged))
 
     async def history(self, call: Call) -> web.StreamResponse:
         return json_reply(image_views.history(await self._find(call.name)))
