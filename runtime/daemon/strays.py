@@ -9,8 +9,9 @@ Looked for whenever the daemon has (re)connected to containerd, and taken away.
 import logging
 
 from runtime.api.containerd import snapshots_pb2
+from runtime.daemon import writable_layer
 from runtime.daemon.container_store import ContainerStore
-from runtime.daemon.containerd_client import Containerd, GRPCError, Status
+from runtime.daemon.containerd_client import Containerd, GRPCError
 from runtime.daemon.task_client import TaskClient
 
 log = logging.getLogger("daemon")
@@ -36,7 +37,7 @@ class Strays:
             found = [info async for reply in self._containerd.snapshots.stream("List", request) for info in reply.info]
             for info in found:
                 if info.kind == snapshots_pb2.ACTIVE and _is_id(info.name) and not self._containers.owns(info.name):
-                    await self._remove_layer(info.name)
+                    await writable_layer.remove(self._containerd, self._snapshotter, info.name)
         except GRPCError as error:
             log.warning("cannot look for runs and layers that were left: %s", error)
 
@@ -48,14 +49,6 @@ class Strays:
             async with container.lock:  # a start under way holds it
                 if not container.state.running:
                     await self._tasks.forget(container_id)
-
-    async def _remove_layer(self, container_id: str) -> None:
-        request = snapshots_pb2.RemoveSnapshotRequest(snapshotter=self._snapshotter, key=container_id)
-        try:
-            await self._containerd.snapshots.call("Remove", request)
-        except GRPCError as error:
-            if error.status is not Status.NOT_FOUND:
-                raise
 
 
 def _is_id(key: str) -> bool:

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -89,3 +90,29 @@ def test_killed_containerd_is_subscribed_to_again(stack: Stack) -> None:
     created = stack.ask("POST", "/containers/k2/exec", {"Cmd": ["touch", "/go"]})[1]
     assert (200, None) == stack.ask("POST", f"/exec/{created['Id']}/start", {"Detach": True})
     assert {"Error": None, "StatusCode": 8} == stack.ask("POST", "/containers/k2/wait")[1]
+
+
+def test_shared_memory_outlives_the_daemon_and_not_the_run(stack: Stack) -> None:
+    """kill -9: another container joins it under the next daemon; what a run has mounted goes with its end."""
+    first = stack.run("lends", "echo kept >/dev/shm/f; sleep 99", HostConfig={"IpcMode": "shareable"})
+    second = stack.run("ends", "sleep 99", HostConfig={"IpcMode": "shareable"})
+    pid = stack.ask("GET", f"/containers/{second}/json")[1]["State"]["Pid"]
+    assert {first, second} == shared_memory(stack)
+
+    stack.kill()
+    os.kill(pid, signal.SIGKILL)
+    stack.start()
+
+    stack.run("joins", "cat /dev/shm/f", HostConfig={"IpcMode": "container:lends"})
+    assert b"kept" in stack.logs("joins")
+    assert {"Error": None, "StatusCode": 137} == stack.ask("POST", "/containers/ends/wait")[1]
+    assert {first} == shared_memory(stack)
+    stack.ask("DELETE", "/containers/lends?force=1")
+    assert set() == shared_memory(stack)
+    assert not (stack.folder / "data" / "containers" / first).exists()
+
+
+def shared_memory(stack: Stack) -> set[str]:
+    """The IDs of the containers that have a /dev/shm mounted on the host."""
+    pattern = f"{re.escape(str(stack.folder))}/data/containers/([0-9a-f]+)/mounts/shm "
+    return set(re.findall(pattern, Path("/proc/self/mounts").read_text()))

@@ -89,6 +89,7 @@ def test_create_request_puts_a_flag_in_its_field(words: list[str], field: str, e
         (["-l", "a=b", "--label", "c"], "Labels", {"a": "b", "c": ""}),
         (["-v", "/anonymous"], "Volumes", {"/anonymous": {}}),
         (["--stop-signal", "USR1"], "StopSignal", "USR1"),
+        (["--mac-address", "92:d0:c6:0a:29:33"], "MacAddress", "92:d0:c6:0a:29:33"),
         (["-p", "80"], "ExposedPorts", {"80/tcp": {}}),
     ],
 )
