@@ -51,6 +51,7 @@ def test_a_name_that_two_have_is_refused_with_both() -> None:
         (str(os.getpid()), "runs this command, and cannot be followed by it"),
         (str(procfs.parent(os.getpid())), "runs this command, and cannot be followed by it"),
     ],
+    ids=["unknown", "empty", "no pid", "itself", "its parent"],  # pids would differ from worker to worker
 )
 def test_what_cannot_be_followed_is_a_sentence(names: str, says: str) -> None:
     """Before anything is touched."""

@@ -28,7 +28,7 @@ from functools import cached_property
 
 from tracer.codec import encode_command
 from tracer.commands import ArmBreakpoint, Command, Interrupt, Launch, Quit, Resume, StepEvent, StepStage
-from tracer.events import RecordingEnded
+from tracer.events import RecordingEnded, StageEntered
 from tracer.session.last_words import last_words
 from tracer.session.recording import Recording
 from tracer.session.session import Cursor, SessionError
@@ -51,6 +51,10 @@ class LiveSession:
         self._complaint = ""
         self._stops_answered = 0
         """How many stops had been seen when the last request to go on was sent: each stop is answered once."""
+        self._stepping = False
+        """Whether a step has been sent and its hold has not come."""
+        self._in_turn: list[int] = []
+        """Stages entered at the moment that everything is held at, and not shown yet; indices, in order."""
         self.terminal_fd = -1
         slave = -1
         if terminal_size:
@@ -137,7 +141,26 @@ class LiveSession:
         self._answer_doorbell()
         if self._closed:
             self.recording.settle()
-        return self.recording.refresh()
+        came = self.recording.refresh()
+        if self._stepping and self.held and self._stops_answered < len(self.recording.stops):
+            self._stepping = False
+            self._show_in_turn()
+        return came
+
+    def _show_in_turn(self) -> None:
+        """Stages that are told behind another are entered with it: show the first, and let steps show the others."""
+        recording = self.recording
+        since = recording.releases[-1] if recording.releases else 0
+        quiet = {stage["id"] for stage in recording.header.stages if not stage.get("hold", True)}
+        entered = []
+        for index, sequence in enumerate(recording.stages):
+            if sequence > since:
+                event = recording.event(sequence)
+                if isinstance(event, StageEntered) and event.stage not in quiet:
+                    entered.append(index)
+        if len(entered) > 1 and self.cursor.follow:
+            self.cursor.move_to_stage(entered[0])
+            self._in_turn = entered[1:]
 
     def wait(self) -> None:
         """Wait until the engine has ended, without looking at what it wrote: for recording without a screen."""
@@ -146,7 +169,14 @@ class LiveSession:
             self._answer_doorbell()
 
     def step_stage(self) -> str:
-        return self._go_on(StepStage())
+        if self._in_turn:
+            self.cursor.move_to_stage(self._in_turn.pop(0))
+            if not self._in_turn:
+                self.cursor.to_end(follow=True)
+            return ""
+        answer = self._go_on(StepStage())
+        self._stepping = self._stepping or not answer
+        return answer
 
     def step_event(self) -> str:
         return self._go_on(StepEvent())
@@ -223,7 +253,12 @@ class LiveSession:
             os.close(self.terminal_fd)
             self.terminal_fd = -1
 
+    @property
+    def in_turn(self) -> bool:
+        return bool(self._in_turn)
+
     def _go_on(self, *commands: Command) -> str:
+        self._in_turn.clear()
         if not self.cursor.at_end:
             self.cursor.to_end(follow=True)
             return RETURNED

@@ -14,6 +14,7 @@ class ReplaySession:
 
     is_live = False
     held = False
+    in_turn = False
     ended = True
     failure = ""
     terminal_fd = -1

@@ -121,6 +121,10 @@ class Session(Protocol):
         """Everything traced is held at the end of the recording (never so in replay)."""
 
     @property
+    def in_turn(self) -> bool:
+        """Held, and stages that were entered at one moment are being shown one after another (never so in replay)."""
+
+    @property
     def ended(self) -> bool:
         """Nothing will be added to the recording any more."""
 

@@ -120,6 +120,30 @@ def test_live_step_holds_at_the_next_stage_and_resume_at_none(
 
 
 @pytest.mark.slow
+def test_live_shows_stages_that_come_together_one_after_another(
+    start: Callable[[Launch], LiveSession], tmp_path: Path
+) -> None:
+    """What is told behind another stage is entered with it: a step shows it, and only the next lets the run go on."""
+    (tmp_path / "docker").symlink_to("/bin/sh")
+    ends = {**STAGES[0], "id": "shell-ends", "on": {"process": "exited"}, "after": ["shell-starts"]}
+    asks = {**ends, "id": "shell-asks", "on": {"call": "getppid"}, "behind": ["shell-ends"]}
+    what = launch(str(tmp_path / "docker"), "-c", ":", hold=True)
+    session = start(replace(what, stages=(*STAGES, ends, asks)))
+    wait_until(session, lambda: session.held)
+    session.step_stage()
+    wait_until(session, lambda: session.held and len(session.recording.stages) == 3)
+
+    shown = [(session.cursor.stages_seen(), session.in_turn, session.held)]
+    answers = [session.step_stage()]
+    shown.append((session.cursor.stages_seen(), session.in_turn, session.held))
+    answers.append(session.step_stage())
+    wait_until(session, lambda: session.ended)
+
+    assert shown == [(2, True, True), (3, False, True)]
+    assert answers == ["", ""]
+
+
+@pytest.mark.slow
 def test_live_step_in_the_past_first_returns_to_the_present(
     start: Callable[[Launch], LiveSession], client: str
 ) -> None:

@@ -27,7 +27,7 @@ class TitleBar(Widget):
             return "DAMAGED RECORDING"
         if not session.is_live:
             return "REPLAY"
-        if view.in_the_past:
+        if view.in_the_past and not session.in_turn:
             return "VIEWING THE PAST"
         if session.ended:
             ended = view.model.ended
