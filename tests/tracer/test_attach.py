@@ -1,9 +1,10 @@
 """Which processes `--attach` means, and what it refuses before anything is touched."""
 
 import os
-import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,32 +15,39 @@ from tracer.cli import CommandError
 from tracer.run_words import SEATS, take_apart
 
 
+@contextmanager
+def sleeper(name: str, seconds: str) -> Iterator[int]:
+    """A process of that name; its pid."""
+    with subprocess.Popen([name, seconds], executable="/bin/sleep") as process:
+        try:
+            # Popen returns when execve has closed its pipe, a moment before /proc shows the new command line.
+            while procfs.argv(process.pid) != [name, seconds]:
+                assert process.poll() is None
+            yield process.pid
+        finally:
+            process.kill()
+
+
 def test_a_process_is_found_by_its_programs_name_and_by_its_pid() -> None:
     """Both say the same, start time included; a name given twice is one process."""
     name = f"gb-sleeper-{os.getpid()}"
-    with subprocess.Popen([name, "1000"], executable="/bin/sleep") as process:
+    with sleeper(name, "1000") as pid:
         found = find(f"{name},{name}")
-        again = find(str(process.pid))
-        process.kill()
+        again = find(str(pid))
 
     assert found == again
-    assert [(each.pid, each.label) for each in found] == [(process.pid, name)]
+    assert [(each.pid, each.label) for each in found] == [(pid, name)]
     assert found[0].start_time > 0
 
 
 def test_a_name_that_two_have_is_refused_with_both() -> None:
     """A guess could follow the daemon of somebody else."""
     name = f"gb-twin-{os.getpid()}"
-    with (
-        subprocess.Popen([name, "1000"], executable="/bin/sleep") as one,
-        subprocess.Popen([name, "1001"], executable="/bin/sleep") as two,
-    ):
-        with pytest.raises(CommandError) as raised:
-            find(name)
-        one.kill()
-        two.kill()
+    with sleeper(name, "1000") as one, sleeper(name, "1001") as two, pytest.raises(CommandError) as raised:
+        find(name)
 
-    assert re.search(rf"there are 2 of that name, .*{one.pid}: {name} 1000; {two.pid}: {name} 1001", str(raised.value))
+    assert "there are 2 of that name" in str(raised.value)
+    assert all(text in str(raised.value) for text in (f"{one}: {name} 1000", f"{two}: {name} 1001"))
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ _OTHER: dict[Side, Side] = {"sent": "received", "received": "sent"}
 _PREFACE_START = b"PRI * HTTP/2.0\r\n"
 _METHODS = tuple(method.encode() for method in METHODS)
 _SNIFFED = 16
+_GAP = 1 << 20
+"""Of a gap so much at once: less than an input holds."""
 
 
 class _Decoder(Protocol):
@@ -36,29 +38,42 @@ class Endpoint:
         """Why this end is not decoded (any more); empty while it is."""
 
     def feed(self, side: Side, data: bytes, missing: int, sequence: int) -> list[tuple[Side, Decoded]]:
-        """The messages that one call's bytes complete; `missing` bytes of it were not captured."""
+        """The messages that one call's bytes complete; after them come `missing` bytes that were not seen."""
         if self.lost:
             return []
         found: list[tuple[Side, Decoded]] = []
         try:
-            if missing:
-                if not isinstance(self._decoder, Http1):
-                    raise Lost(f"{missing} bytes of one call were not captured")
+            if data:
+                self._inputs[side].append(data, sequence)
+                found.extend(self._read(side))
+            if missing and not isinstance(self._decoder, Http1):
+                raise Lost(f"{missing} bytes of it were not seen")
+            while missing > 0:
                 # HTTP counts its bodies: what is missing of one is only missing from view.
-                data += bytes(min(missing, 1 << 20))
-            self._inputs[side].append(data, sequence)
-            sides: tuple[Side, ...] = (side,)
-            if self._decoder is None:
-                self._decoder = self._recognise(side)
-                # What waited on the other side while neither could be told apart is read first.
-                sides = (_OTHER[side], side) if self._inputs[_OTHER[side]] else (side,)
-            if self._decoder is not None:
-                for each in sides:
-                    found.extend(self._decoder.feed(each))
+                size = min(missing, _GAP)
+                missing -= size
+                self._inputs[side].skip(size, sequence)
+                found.extend(self._read(side))
         except Lost as error:
             self.lost = str(error)
             self._inputs = {"sent": Input(), "received": Input()}
         return found
+
+    @property
+    def recognised(self) -> bool:
+        """Whether the protocol is, or was, known."""
+        return self._decoder is not None
+
+    def _read(self, side: Side) -> Iterator[tuple[Side, Decoded]]:
+        """Let the decoder go on, or find out which it is. Raises Lost."""
+        sides: tuple[Side, ...] = (side,)
+        if self._decoder is None:
+            self._decoder = self._recognise(side)
+            # What waited on the other side while neither could be told apart is read first.
+            sides = (_OTHER[side], side) if self._inputs[_OTHER[side]] else (side,)
+        if self._decoder is not None:
+            for each in sides:
+                yield from self._decoder.feed(each)
 
     def _recognise(self, side: Side) -> _Decoder | None:
         """The decoder, None while too little has come. Raises Lost where no protocol begins like this."""

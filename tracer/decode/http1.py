@@ -79,6 +79,8 @@ class _Half:
         self._content_type = ""
         self._body = bytearray()
         self._body_size = 0
+        self._unseen = 0
+        """How many bytes of the body were not seen."""
         self._left = 0
         self._streams = False
         """The body is reported chunk by chunk."""
@@ -120,7 +122,7 @@ class _Half:
                 headers[name.strip().lower()] = value.strip()
         self._fields = {}
         self._body.clear()
-        self._body_size = 0
+        self._body_size = self._unseen = 0
         self._streams = False
         self._content_type = headers.get("content-type", "")
         return (self._request_head if self._is_request else self._response_head)(lines[0], headers), True
@@ -190,7 +192,7 @@ class _Half:
         return []
 
     def _counted(self) -> tuple[list[Decoded], bool]:
-        self._keep(self._source.take(min(self._left, len(self._source)), self._calls))
+        self._keep()
         return ([self._finish()] if self._left == 0 else []), True
 
     def _chunk_size(self) -> tuple[list[Decoded], bool]:
@@ -210,7 +212,7 @@ class _Half:
 
     def _chunk(self) -> tuple[list[Decoded], bool]:
         if self._left:
-            self._keep(self._source.take(min(self._left, len(self._source)), self._calls))
+            self._keep()
             return [], True
         if len(self._source) < 2:
             return [], False
@@ -236,23 +238,34 @@ class _Half:
     def _output(self) -> tuple[list[Decoded], bool]:
         assert self._raw is not None
         before = len(self._source)
-        found = [stdio(stream, data, calls) for stream, data, calls in self._raw.read(self._source)]
+        found = [
+            stdio(piece.stream, piece.data, piece.calls)
+            if piece.seen
+            else unseen_stdio(piece.stream, len(piece.data), piece.calls)
+            for piece in self._raw.read(self._source)
+        ]
         return found, len(self._source) < before
 
     def _stdin(self) -> tuple[list[Decoded], bool]:
-        data = self._source.take(len(self._source), self._calls)
-        return [stdio("stdin", data, self._calls.cite())], True
+        size, seen = self._source.run(len(self._source))
+        data = self._source.take(size, self._calls, seen=seen)
+        calls = self._calls.cite()
+        return [stdio("stdin", data, calls) if seen else unseen_stdio("stdin", size, calls)], True
 
     def _foreign(self) -> tuple[list[Decoded], bool]:
-        self._source.take(len(self._source), self._calls)
+        self._source.take(len(self._source), self._calls, seen=False)
         self._calls.cite()
         return [], True
 
     # messages
 
-    def _keep(self, data: bytes) -> None:
-        self._left -= len(data)
-        self._body_size += len(data)
+    def _keep(self) -> None:
+        """Take what has come of the body; bodies are counted, so they may have gaps."""
+        size, seen = self._source.run(self._left)
+        data = self._source.take(size, self._calls, seen=seen)
+        self._left -= size
+        self._body_size += size
+        self._unseen += 0 if seen else size
         if len(self._body) < _BODY_KEPT:
             self._body += data[: _BODY_KEPT - len(self._body)]
 
@@ -271,12 +284,15 @@ class _Half:
         fields |= self._fields  # where a body has a `status` of its own, the head's is meant
         title = self._title if direction != "data" else f"{self._title}: {glimpse(bytes(self._body))}"
         self._body.clear()
-        self._body_size = 0
+        self._body_size = self._unseen = 0
         return Decoded("http", direction, title, fields, bounded(text), self._calls.cite())
 
     def _body_text(self) -> str:
         if not self._body:
             return ""
+        if self._unseen:
+            what = self._content_type or "unnamed content"
+            return f"[{self._body_size} bytes of {what}, {self._unseen} of which were not seen]"
         binary = "tar" in self._content_type or "octet-stream" in self._content_type
         if binary or self._body_size > len(self._body):
             return f"[{self._body_size} bytes of {self._content_type or 'unnamed content'}]"
@@ -287,3 +303,9 @@ def stdio(stream: str, data: bytes, calls: tuple[int, ...]) -> Decoded:
     """A piece of a process's input or output, wherever it was seen."""
     title = f"{stream} {glimpse(data)}"
     return Decoded("stdio", "data", title, {"stream": stream, "bytes": len(data)}, bounded(printable(data)), calls)
+
+
+def unseen_stdio(stream: str, size: int, calls: tuple[int, ...]) -> Decoded:
+    """A piece of which only the length is known."""
+    what = f"[{size} bytes that were not seen]"
+    return Decoded("stdio", "data", f"{stream} {what}", {"stream": stream, "bytes": size}, what, calls)

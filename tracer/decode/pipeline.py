@@ -15,12 +15,13 @@ from tracer.decode.actions import ActionFold
 from tracer.decode.endpoint import Endpoint
 from tracer.decode.message import Decoded
 from tracer.decode.netlink import Netlink
-from tracer.decode.stdio import piece
+from tracer.decode.stdio import pieces
 from tracer.decode.streams import Connections, OpenFile, open_file
 from tracer.events import (
     ActionSeen,
     Event,
     MessageSeen,
+    NoteMade,
     ProcessExecuted,
     ProcessExited,
     ProcessForked,
@@ -39,6 +40,15 @@ _TRANSFERS: dict[str, Side] = {
     "sendto": "sent",
     "sendmsg": "sent",
 }
+_MOVES: dict[str, tuple[tuple[int, Side], ...]] = {
+    "splice": ((0, "received"), (2, "sent")),
+    "copy_file_range": ((0, "received"), (2, "sent")),
+    "sendfile": ((1, "received"), (0, "sent")),
+    "tee": ((1, "sent"),),  # what it copies stays in the first pipe, and will be read there
+    "vmsplice": ((0, "sent"),),
+}
+"""Calls that move bytes from descriptor to descriptor without showing them to anybody: which arguments these are."""
+_SEVERAL: dict[str, Side] = {"recvmmsg": "received", "sendmmsg": "sent"}
 _MSG_PEEK = 2
 _ENDPOINTS_KEPT = 4096
 
@@ -55,17 +65,20 @@ class Pipeline:
         self._layers = LayerFold()
         self._actions = ActionFold(syscall_names, self._layers)
         self._sides = {number: _TRANSFERS[name] for number, name in syscall_names.items() if name in _TRANSFERS}
+        self._moves = {number: _MOVES[name] for number, name in syscall_names.items() if name in _MOVES}
+        self._several = {number: _SEVERAL[name] for number, name in syscall_names.items() if name in _SEVERAL}
+        self._rings = frozenset(number for number, name in syscall_names.items() if name == "io_uring_setup")
         self._flags = {
-            number: {"recvfrom": 3, "recvmsg": 2}[name]
+            number: {"recvfrom": 3, "recvmsg": 2, "recvmmsg": 3}[name]
             for number, name in syscall_names.items()
-            if name in ("recvfrom", "recvmsg")
+            if name in ("recvfrom", "recvmsg", "recvmmsg")
         }
         """Where the flags of a receiving call are."""
         self._endpoints: dict[str, Endpoint] = {}
         self._netlinks: dict[str, Netlink] = {}
         self._connections = Connections()
         self.entry_numbers = frozenset()
-        self.exit_numbers = self._actions.exit_numbers | frozenset(self._sides)
+        self.exit_numbers = self._actions.exit_numbers.union(self._sides, self._moves, self._several, self._rings)
         self.undecoded = 0
         """Bytes of sockets whose protocol is not known, or whose place in it was lost."""
 
@@ -74,8 +87,12 @@ class Pipeline:
         if isinstance(event, SyscallExited):
             found: list[Event] = []
             side = self._sides.get(event.number)
-            if side is not None and event.result > 0:
-                found += self._transferred(sequence, event, side)
+            if side is not None:
+                if event.result > 0:
+                    data = (event.data.get("1") or b"")[: event.result]
+                    found += self._transferred(sequence, event, 0, side, data, event.result - len(data))
+            elif event.result >= 0:
+                found += self._unusual(sequence, event)
             if event.number in self._actions.exit_numbers:
                 for action in self._actions.feed(sequence, event):
                     self._layers.feed(action)
@@ -85,27 +102,44 @@ class Pipeline:
             self._layers.feed(event)
         return []
 
-    def _transferred(self, sequence: int, event: SyscallExited, side: Side) -> list[Event]:
-        text = event.files.get(0)
+    def _unusual(self, sequence: int, event: SyscallExited) -> list[Event]:
+        """Transfers that are not one buffer of one descriptor."""
+        found: list[Event] = []
+        if event.result > 0:
+            for place, side in self._moves.get(event.number, ()):
+                found += self._transferred(sequence, event, place, side, b"", event.result)
+        several = self._several.get(event.number)
+        if several is not None:
+            for message in range(event.result):
+                data = event.data.get(f"1.{message}") or b""
+                length = int(event.data.get(f"1.{message}.length") or b"0")
+                found += self._transferred(sequence, event, 0, several, data[:length], max(length - len(data), 0))
+        if event.number in self._rings:
+            text = "uses io_uring: what it reads and writes that way is not seen, and not decoded"
+            found.append(self._note(event, "io-uring", f"process {self._layers.pid_of(event.tid)} {text}"))
+        return found
+
+    def _transferred(
+        self, sequence: int, event: SyscallExited, place: int, side: Side, data: bytes, missing: int
+    ) -> list[Event]:
+        """Bytes of the descriptor in this argument; after them come `missing` ones that were not seen."""
+        text = event.files.get(place)
         if text is None:
             return []
         file = open_file(text)
         if file.kind == "socket":
-            return self._socket(sequence, event, side, file)
+            return self._socket(sequence, event, side, file, data, missing)
         if file.kind == "netlink":
-            return self._netlink(sequence, event, side, file)
-        fd = event.arguments[0] & 0xFFFFFFFF
+            return self._netlink(sequence, event, side, file, data)
+        fd = event.arguments[place] & 0xFFFFFFFF
         if file.kind == "file" and fd > 2:
             return []
         pid = self._layers.pid_of(event.tid)
-        data = event.data.get("1") or b""
-        decoded = piece(self._layers.layer_of(pid), fd, file, side, data, sequence)
-        if decoded is None:
-            return []
         kind = file.kind if file.kind != "file" or not file.path.startswith("/dev/") else "device"
-        return [_seen(event, pid, f"{kind}:{file.key}", side, decoded)]
+        found = pieces(self._layers.layer_of(pid), fd, file, side, data, missing, sequence)
+        return [_seen(event, pid, f"{kind}:{file.key}", side, decoded) for decoded in found]
 
-    def _netlink(self, sequence: int, event: SyscallExited, side: Side, file: OpenFile) -> list[Event]:
+    def _netlink(self, sequence: int, event: SyscallExited, side: Side, file: OpenFile, data: bytes) -> list[Event]:
         if self._peeks(event):
             return []
         if len(self._netlinks) >= _ENDPOINTS_KEPT:
@@ -113,7 +147,7 @@ class Pipeline:
         netlink = self._netlinks.setdefault(file.key, Netlink())
         pid = self._layers.pid_of(event.tid)
         found: list[Event] = []
-        for decoded, intent in netlink.feed(side, event.data.get("1") or b"", sequence):
+        for decoded, intent in netlink.feed(side, data, sequence):
             found.append(_seen(event, pid, f"netlink:{file.key}", side, decoded))
             if intent is not None:
                 found.append(ActionSeen(event.time_ns, event.tid, pid, intent.action, intent.fields, decoded.calls))
@@ -124,7 +158,9 @@ class Pipeline:
         flags_at = self._flags.get(event.number)
         return flags_at is not None and bool(event.arguments[flags_at] & _MSG_PEEK)
 
-    def _socket(self, sequence: int, event: SyscallExited, side: Side, file: OpenFile) -> list[Event]:
+    def _socket(
+        self, sequence: int, event: SyscallExited, side: Side, file: OpenFile, data: bytes, missing: int
+    ) -> list[Event]:
         if self._peeks(event):
             return []
         endpoint = self._endpoints.get(file.key)
@@ -132,16 +168,24 @@ class Pipeline:
             if len(self._endpoints) >= _ENDPOINTS_KEPT:
                 del self._endpoints[next(iter(self._endpoints))]
             endpoint = self._endpoints[file.key] = Endpoint()
-        data = event.data.get("1") or b""
-        missing = event.result - len(data)
-        found = [] if endpoint.lost else endpoint.feed(side, data[: event.result], max(missing, 0), sequence)
         if endpoint.lost:
-            self.undecoded += event.result
-        if not found:
+            self.undecoded += len(data) + missing
+            return []
+        decoded_ones = endpoint.feed(side, data, missing, sequence)
+        if not decoded_ones and not endpoint.lost:
             return []
         pid = self._layers.pid_of(event.tid)
         connection = self._connections.name(file)
-        return [_seen(event, pid, connection, each, decoded) for each, decoded in found]
+        found: list[Event] = [_seen(event, pid, connection, each, decoded) for each, decoded in decoded_ones]
+        if endpoint.lost:
+            self.undecoded += len(data) + missing
+            if endpoint.recognised:
+                text = f"what process {pid} says and hears on {connection} is not decoded from here on: {endpoint.lost}"
+                found.append(self._note(event, "lost", text))
+        return found
+
+    def _note(self, event: SyscallExited, topic: str, text: str) -> NoteMade:
+        return NoteMade(event.time_ns, topic, text, {"pid": self._layers.pid_of(event.tid)})
 
 
 def _seen(event: SyscallExited, pid: int, connection: str, side: Side, decoded: Decoded) -> MessageSeen:

@@ -68,6 +68,12 @@ def new_mask(shown: Shown, place: int) -> str:
     return structures.signal_set(data) if data is not None else pointer(shown, place)
 
 
+def frame_mask(shown: Shown, place: int) -> str:
+    """The mask that rt_sigreturn(2) restores from the frame of the signal; it has no arguments."""
+    data = shown.memory(place)
+    return f"{{mask={structures.signal_set(data)}}}" if data is not None else OMIT
+
+
 def asked_version(shown: Shown, place: int) -> str:
     """What capget(2) was asked: the kernel writes its own version over one that it does not know."""
     data = shown.memory(place, ".before")

@@ -9,12 +9,23 @@ content type, so the first bytes decide: a terminal's output does not begin with
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from tracer.decode.streams import Calls, Input
 
 STREAMS = ("stdin", "stdout", "stderr")
 _HEADER = 8
 _LENGTH_LIMIT = 1 << 24
+
+
+class Piece(NamedTuple):
+    """Output as it came."""
+
+    stream: str
+    data: bytes
+    seen: bool
+    """False where only its length is known."""
+    calls: tuple[int, ...]
 
 
 class Demultiplexer:
@@ -28,8 +39,8 @@ class Demultiplexer:
         self._left = 0
         """Payload bytes of the current frame that have not come."""
 
-    def read(self, source: Input) -> Iterator[tuple[str, bytes, tuple[int, ...]]]:
-        """(stream, payload, calls) for all that has come; a frame's payload is not waited for."""
+    def read(self, source: Input) -> Iterator[Piece]:
+        """All that has come; a frame's payload is not waited for."""
         while source:
             if self._framed is None:
                 head = source.peek(4)
@@ -40,13 +51,17 @@ class Demultiplexer:
                 else:
                     self._framed = True
             if not self._framed:
-                yield "stdout", source.take(len(source), self._calls), self._calls.cite()
+                yield self._piece(source, "stdout", len(source))
             elif self._left:
-                payload = source.take(min(self._left, len(source)), self._calls)
-                self._left -= len(payload)
-                yield STREAMS[self._stream], payload, self._calls.cite()
+                piece = self._piece(source, STREAMS[self._stream], self._left)
+                self._left -= len(piece.data)
+                yield piece
             elif not self._header(source):
                 return
+
+    def _piece(self, source: Input, stream: str, limit: int) -> Piece:
+        size, seen = source.run(limit)
+        return Piece(stream, source.take(size, self._calls, seen=seen), seen, self._calls.cite())
 
     def _header(self, source: Input) -> bool:
         if len(source) < _HEADER:

@@ -7,7 +7,9 @@ The same bytes pass four processes; each hop is a message of its own, so that a 
 a prompt up. HTTP's part is `http1`'s; this is the rest: who reads or writes which file in which seat.
 """
 
-from tracer.decode.http1 import stdio
+from collections.abc import Iterator
+
+from tracer.decode.http1 import stdio, unseen_stdio
 from tracer.decode.message import Decoded
 from tracer.decode.streams import OpenFile
 from tracer.events import Side
@@ -16,10 +18,15 @@ from tracer.stages.layers import Layer
 _BY_FD = ("stdin", "stdout", "stderr")
 
 
-def piece(layer: Layer | None, fd: int, file: OpenFile, side: Side, data: bytes, sequence: int) -> Decoded | None:
-    """The bytes of one call as a piece of stdio, or None where they are none."""
+def pieces(
+    layer: Layer | None, fd: int, file: OpenFile, side: Side, data: bytes, missing: int, sequence: int
+) -> Iterator[Decoded]:
+    """The bytes of one call, and how many of it were not seen, as pieces of stdio; nothing where they are none."""
     stream = _stream(layer, fd, file, side)
-    return stdio(stream, data, (sequence,)) if stream else None
+    if stream and (data or not missing):
+        yield stdio(stream, data, (sequence,))
+    if stream and missing:
+        yield unseen_stdio(stream, missing, (sequence,))
 
 
 def _stream(layer: Layer | None, fd: int, file: OpenFile, side: Side) -> str:

@@ -4,6 +4,9 @@ A stream is keyed by what the kernel calls the open file (a socket's inode, a FI
 descriptor: Go writes on one thread and reads on another, a shim inherits its listener. What was sent is known when the
 write returns, what was received when the read returns; both ends of a connection are decoded, each by itself.
 
+Not all bytes are seen: splice(2) and sendfile(2) move them without showing them to any process, and of a long buffer
+only the beginning is captured. They are in the stream as a *gap*, of which only the length is known.
+
 `Input` is what the sans-IO decoders read from. It remembers which call brought which bytes, so that a message can cite
 its calls, and it is bounded: a decoder that wants more than `LIMIT` bytes at once is desynchronised or under attack.
 """
@@ -26,7 +29,7 @@ class Lost(Exception):  # noqa: N818  (a condition of the stream, raised by its 
 class Input:
     """The unread bytes of one direction, and the calls that brought them."""
 
-    __slots__ = ("_buffer", "_spans", "_start")
+    __slots__ = ("_buffer", "_gaps", "_spans", "_start")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -34,6 +37,8 @@ class Input:
         """Stream position of the first unread byte."""
         self._spans: deque[tuple[int, int]] = deque()
         """(stream position after the call's bytes, the call's sequence number), oldest first."""
+        self._gaps: deque[tuple[int, int]] = deque()
+        """(first position, position after the last) of bytes that were not seen, and are zeros here; oldest first."""
 
     def __len__(self) -> int:
         return len(self._buffer)
@@ -45,6 +50,22 @@ class Input:
         self._buffer += data
         self._spans.append((self._start + len(self._buffer), sequence))
 
+    def skip(self, size: int, sequence: int) -> None:
+        """What one call transferred without being seen."""
+        start = self._start + len(self._buffer)
+        self.append(bytes(size), sequence)
+        self._gaps.append((start, start + size))
+
+    def run(self, limit: int) -> tuple[int, bool]:
+        """How many of the next bytes (at most `limit`) are alike, and whether they were seen."""
+        size = min(limit, len(self._buffer))
+        if not self._gaps:
+            return size, True
+        first, end = self._gaps[0]
+        if first <= self._start:
+            return min(size, end - self._start), False
+        return min(size, first - self._start), True
+
     def peek(self, size: int, offset: int = 0) -> bytes:
         """The next bytes, left in place; fewer where they have not come yet."""
         return bytes(self._buffer[offset : offset + size])
@@ -53,11 +74,17 @@ class Input:
         """Where `what` begins within the next `limit` bytes, or -1."""
         return self._buffer.find(what, 0, limit)
 
-    def take(self, size: int, calls: "Calls") -> bytes:
-        """The next bytes, and note the calls that brought them."""
+    def take(self, size: int, calls: "Calls", *, seen: bool = True) -> bytes:
+        """The next bytes, and note the calls that brought them. Raises Lost where they must be `seen` and are not."""
         data = bytes(self._buffer[:size])
         del self._buffer[:size]
         self._start += len(data)
+        while self._gaps and self._gaps[0][0] < self._start:
+            if seen:
+                raise Lost("bytes that were not seen are where the protocol says what follows")
+            if self._gaps[0][1] > self._start:
+                break
+            self._gaps.popleft()
         spans = self._spans
         while spans:
             end, sequence = spans[0]

@@ -105,6 +105,7 @@ def _record(launch: Launch, options: argparse.Namespace, control: Control | None
             "seccomp": own_filters.before_seccomp,
             "prctl": own_filters.before_prctl,
             "listen": lambda task: story.before_listen(),
+            "rt_sigreturn": lambda task: calls.before_sigreturn(task),
         },
     )
     calls = Calls(chronicle, census, plans, fdtable, redactor, bindings.AUDIT_ARCH[machine])
@@ -130,11 +131,11 @@ def _filter(machine: str, chronicle: Chronicle, plans: Mapping[int, Plan], fdtab
     """The filter that stops at what anybody listens to: the decoders, the stages, the engine itself."""
     from tracer.decode.pipeline import Pipeline
 
-    needed = fdtable.lasting_effects().keys() | ALWAYS
+    needed = fdtable.lasting_effects().keys() | ALWAYS | frozenset(_AFFINITY_CALLS)
     numbers = chronicle.entry_numbers | chronicle.exit_numbers
     # Where nothing is decoded while it is recorded, it may be afterwards.
     numbers |= Pipeline({number: plan.name for number, plan in plans.items()}).exit_numbers
-    numbers |= {number for number, plan in plans.items() if plan.prepare is not None or plan.name in needed}
+    numbers |= {number for number, plan in plans.items() if plan.name in needed}
     names = tuple(sorted(plans[number].name for number in numbers))
     return Filter(machine, program(numbers, bindings.AUDIT_ARCH[machine]), names)
 

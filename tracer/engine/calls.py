@@ -25,12 +25,18 @@ from tracer.events import SyscallEntered, SyscallExited
 from tracer.redact import Redactor
 
 _entry_fields = struct.Struct("<4xI16x7Q").unpack_from  # arch, (instruction and stack pointer,) number, six arguments
+_stack_pointer = struct.Struct("<16xQ").unpack_from
 _result_field = struct.Struct("<24xq").unpack_from
 _INFO_SIZE = bindings.SYSCALL_INFO_SIZE
 _ENTRY_OPERATION = bindings.SYSCALL_INFO_ENTRY
 _EXIT_OPERATION = bindings.SYSCALL_INFO_EXIT
 _SECCOMP_OPERATION = bindings.SYSCALL_INFO_SECCOMP
 _GET_INFO = bindings.PTRACE_GET_SYSCALL_INFO
+_MASK_OFFSETS = {
+    bindings.AUDIT_ARCH["x86_64"]: 8 + 8 + 24 + 256,  # uc_flags, uc_link, uc_stack, uc_mcontext; uc_sigmask
+    bindings.AUDIT_ARCH["aarch64"]: 128 + 8 + 8 + 24,  # a siginfo_t before; uc_sigmask comes before uc_mcontext
+}
+"""Where the mask is in the kernel's struct rt_sigframe, from the stack pointer at rt_sigreturn(2)."""
 _NO_FILES: dict[int, str] = {}
 _NO_DATA: dict[str, bytes | None] = {}
 
@@ -83,6 +89,7 @@ class Calls:
         self._fdtable = fdtable
         self._redactor = redactor
         self._arch = arch
+        self._mask_offset = _MASK_OFFSETS[arch]
         info = bindings.SyscallInfo()
         self._raw, self._reference = info.raw, info.reference
 
@@ -100,6 +107,10 @@ class Calls:
         else:
             # Where every call is watched in spite of a filter, the filter stops a call whose entry has been reported.
             self.gate.restart(task)
+
+    def before_sigreturn(self, task: Task) -> None:
+        """rt_sigreturn(2) has no arguments: what it restores is a frame on the stack. Its mask becomes argument 0."""
+        task.arguments = (_stack_pointer(self._raw)[0] + self._mask_offset,)
 
     def report_blocked(self) -> None:
         """All is quiet: record who waits in which call."""

@@ -19,8 +19,8 @@ _VARIABLES = 4096
 """Pointers of an environment that are counted."""
 _VECTORS = 64
 """Lengths of iovecs that are kept."""
-_MESSAGES = 16
-"""Messages of one sendmmsg or recvmmsg that are kept."""
+_MESSAGES = 1024
+"""Messages of one sendmmsg or recvmmsg: UIO_MAXIOV, more the kernel does not take. A stream must have them all."""
 _MMSGHDR = struct.Struct("<QI4x4QI4xI4x")
 _SETS_BYTES = 128
 """An fd_set of select(2): 1024 descriptors."""

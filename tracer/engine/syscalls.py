@@ -91,7 +91,7 @@ _PROTOTYPES = {
     "removexattrat": "int dirfd, const char * pathname, unsigned int flags, const char * name",
     "renameat2": "int olddirfd, const char * oldpath, int newdirfd, const char * newpath, unsigned int flags",
     "rseq": "struct rseq * rseq, unsigned int rseq_len, int flags, unsigned int sig",
-    "rt_sigreturn": "",
+    "rt_sigreturn": "sigset_t * mask",  # on the stack, where no argument points: see Calls.before_sigreturn
     "set_mempolicy_home_node": "unsigned long start, unsigned long len, unsigned long home_node, unsigned long flags",
     "setxattrat": "int dirfd, const char * pathname, unsigned int flags, const char * name, struct xattr_args * args, "
     "size_t size",

@@ -107,6 +107,9 @@ os.dup2(writer, 61, inheritable=False)
 os.close(os.dup(reader))
 os.write(writer, b"in the pipe")
 os.splice(reader, other, 5) if hasattr(os, "splice") else None
+os.splice(fd, writer, 4, offset_src=1)
+os.copy_file_range(fd, other, 4, offset_src=2, offset_dst=3)
+os.copy_file_range(fd, other, 4)
 os.read(reader, 100)
 try:
     os.read(reader, 100)

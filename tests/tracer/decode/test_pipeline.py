@@ -2,15 +2,18 @@
 
 import struct
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tracer.decode.pipeline import Pipeline
 from tracer.decode.streams import Connections, open_file
-from tracer.events import ActionSeen, Event, MessageSeen, ProcessExecuted, ProcessForked, SyscallExited
+from tracer.events import ActionSeen, Event, MessageSeen, NoteMade, ProcessExecuted, ProcessForked, SyscallExited
 
-NAMES = dict(enumerate(["read", "write", "sendto", "recvfrom", "openat"]))
-READ, WRITE, SENDTO, RECVFROM, OPENAT = NAMES
+NAMES = dict(
+    enumerate(["read", "write", "sendto", "recvfrom", "openat", "splice", "sendfile", "sendmmsg", "io_uring_setup"])
+)
+READ, WRITE, SENDTO, RECVFROM, OPENAT, SPLICE, SENDFILE, SENDMMSG, IO_URING_SETUP = NAMES
 PING = b"GET /_ping HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
 PONG = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 CLIENT_END = 'unix:[11->12,"/run/d.sock"]'
@@ -23,6 +26,7 @@ class Run:
     def __init__(self) -> None:
         self.pipeline = Pipeline(NAMES)
         self.sequence = 0
+        self.notes: list[NoteMade] = []
         for pid, program in ((10, "docker"), (20, "dockerd")):
             self.feed(ProcessForked(0, 0, pid, pid, "launched"))
             self.feed(ProcessExecuted(0, pid, pid, f"/usr/bin/{program}", (program, "run"), (), "/", 1))
@@ -34,7 +38,15 @@ class Run:
 
     def call(self, number: int, tid: int, fd: int, file: str, data: bytes, flags: int = 0) -> list[MessageSeen]:
         event = SyscallExited(0, tid, number, (fd, 1, len(data), flags, 0, 0), len(data), 0, {"1": data}, {0: file})
-        return [found for found in self.feed(event) if isinstance(found, MessageSeen)]
+        found = self.feed(event)
+        self.notes += [each for each in found if isinstance(each, NoteMade)]
+        return [each for each in found if isinstance(each, MessageSeen)]
+
+    def move(
+        self, number: int, tid: int, files: dict[int, str], size: int, fds: tuple[int, int] = (8, 9)
+    ) -> list[Event]:
+        arguments = (fds[0], 0, 0, 0, size, 0) if number == SPLICE else (*fds, 0, size)
+        return self.feed(SyscallExited(0, tid, number, arguments, size, 0, {}, files))
 
 
 def test_both_ends_of_a_message_share_a_connection() -> None:
@@ -98,6 +110,105 @@ def test_unknown_protocol_is_counted() -> None:
     run.call(WRITE, 20, 9, "unix:[77->78]", b"more")
 
     assert run.pipeline.undecoded == 8
+
+
+POST = b"POST /images/load HTTP/1.1\r\nContent-Type: application/x-tar\r\nContent-Length: 6000000\r\n\r\n"
+
+
+def test_spliced_body_is_counted_and_said_to_be_unseen() -> None:
+    """sendfile(2) and splice(2) show their bytes to no process; the message after them is decoded as if they had."""
+    run = Run()
+
+    assert run.call(SENDTO, 10, 3, CLIENT_END, POST + b"begin") == []
+    assert run.move(SENDFILE, 10, {0: CLIENT_END, 1: "/tmp/image.tar"}, 5_000_000) == []
+    [loaded] = run.move(SPLICE, 10, {0: "pipe:[5]", 2: CLIENT_END}, 999_995)
+    [ping] = run.call(SENDTO, 10, 3, CLIENT_END, PING)
+
+    assert isinstance(loaded, MessageSeen)
+    assert loaded.title == "POST /images/load"
+    assert loaded.body == "[6000000 bytes of application/x-tar, 5999995 of which were not seen]"
+    assert ping.title == "GET /_ping"
+    assert run.pipeline.undecoded == 0
+
+
+@pytest.mark.parametrize("before", [b"", b"GET /_p", POST[:-2]])
+def test_gap_in_a_head_ends_the_decoding_with_a_note(before: bytes) -> None:
+    """What comes after bytes that were not seen could be anything: nothing is guessed, and that is said once."""
+    run = Run()
+    run.call(SENDTO, 10, 3, CLIENT_END, PING)
+
+    run.call(SENDTO, 10, 3, CLIENT_END, before)
+    run.notes += [
+        each for each in run.move(SPLICE, 10, {0: "pipe:[5]", 2: CLIENT_END}, 30) if isinstance(each, NoteMade)
+    ]
+    told = run.call(SENDTO, 10, 3, CLIENT_END, b"\r\n\r\n" + PING)
+
+    [note] = run.notes
+    assert told == []
+    assert (note.topic, note.fields) == ("lost", {"pid": 10})
+    assert note.text.startswith("what process 10 says and hears on unix:11-12 is not decoded from here on: bytes that")
+    assert run.call(SENDTO, 10, 3, CLIENT_END, PING) == []
+    assert run.pipeline.undecoded > 0
+
+
+def test_gap_in_grpc_is_never_bridged() -> None:
+    """Header compression remembers every byte."""
+    run = Run()
+    run.call(WRITE, 20, 7, DAEMON_END, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\4" + bytes(5))
+
+    [note] = run.move(SPLICE, 20, {0: "pipe:[5]", 2: DAEMON_END}, 9)
+
+    assert isinstance(note, NoteMade)
+    assert note.text.endswith(": 9 bytes of it were not seen")
+
+
+def test_output_that_is_spliced_is_there_without_its_text() -> None:
+    """busybox cat writes by sendfile: the container has spoken, and how much."""
+    run = Run()
+
+    [shown] = run.move(SENDFILE, 10, {0: "/dev/pts/3", 1: "/etc/motd"}, 14, (1, 3))
+
+    assert isinstance(shown, MessageSeen)
+    assert (shown.side, shown.title) == ("sent", "stdout [14 bytes that were not seen]")
+    assert shown.fields["bytes"] == 14
+
+
+def test_messages_of_sendmmsg_follow_on_each_other() -> None:
+    """Several buffers in one call."""
+    run = Run()
+    data = {"1.0": PING[:10], "1.0.length": b"10", "1.1": PING[10:], "1.1.length": b"%d" % len(PING[10:])}
+
+    [ping] = run.feed(SyscallExited(0, 10, SENDMMSG, (3, 1, 2, 0), 2, 0, data, {0: CLIENT_END}))
+
+    assert isinstance(ping, MessageSeen)
+    assert ping.title == "GET /_ping"
+
+
+def test_io_uring_is_noted() -> None:
+    """It reads and writes without a call that could be seen."""
+    run = Run()
+
+    [note] = run.feed(SyscallExited(0, 10, IO_URING_SETUP, (8, 1), 5, 0))
+
+    assert isinstance(note, NoteMade)
+    assert note.topic == "io-uring"
+
+
+@given(st.lists(st.tuples(st.integers(0, len(PING) * 2), st.integers(1, 20)), max_size=3))
+def test_gaps_anywhere_never_raise_and_never_make_up_a_message(gaps: list[tuple[int, int]]) -> None:
+    """Whatever is cut out of two requests, what is decoded is one that was said whole."""
+    run = Run()
+    said = bytearray(PING * 2)
+    place = 0
+    found: list[Event] = []
+    for start, size in sorted(gaps):
+        if start > place:
+            found += run.call(SENDTO, 10, 3, CLIENT_END, bytes(said[place:start]))
+        found += run.move(SPLICE, 10, {0: "pipe:[5]", 2: CLIENT_END}, size)
+        place = max(place, start + size)
+    found += run.call(SENDTO, 10, 3, CLIENT_END, bytes(said[place:]))
+
+    assert {event.title for event in found if isinstance(event, MessageSeen)} <= {"GET /_ping"}
 
 
 def netlink(kind: int, flags: int, sequence: int, payload: bytes) -> bytes:
