@@ -196,3 +196,24 @@ def only_plan(runtime_dir: Path) -> StackPlan:
 def pid_of(plan: StackPlan, part: str) -> int:
     """The one process of the stack with this in its command line (the shim's parent has ended by now)."""
     return next(pid for pid in processes_of(plan) if part in " ".join(procfs.argv(pid)))
+
+
+def test_nohup_keeps_the_recording_and_its_container(runtime_dir: Path) -> None:
+    """A SIGHUP that we were told to ignore is neither obeyed nor passed on."""
+    command = [sys.executable, "-m", "tracer", "record", "-o", f"{runtime_dir}/run.jsonl", "--", "docker", "run"]
+    words = ["--rm", "-i", "hostbox", "sh", "-c", "echo up; read line; exit 7"]
+    process = subprocess.Popen(
+        [*command, *words],
+        stdin=-1,
+        stdout=-1,
+        stderr=-1,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+
+    process.send_signal(signal.SIGHUP)
+    _, err = process.communicate("on\n")
+
+    assert (process.returncode, err) == (7, "")

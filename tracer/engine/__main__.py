@@ -26,7 +26,7 @@ from tracer.engine.loop import Loop
 from tracer.engine.plans import Plan, compile_plans
 from tracer.engine.recorder import Recorder
 from tracer.engine.seccomp_filter import ALWAYS, Filter, OwnFilters, program
-from tracer.engine.spawn import Streams
+from tracer.engine.spawn import Signals, Streams, inherited_signals
 from tracer.engine.story import Story
 from tracer.events import RecordingHeader, SyscallSignature
 from tracer.redact import Redactor
@@ -37,12 +37,13 @@ _AFFINITY_CALLS = ("sched_getaffinity", "sched_setaffinity")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Record one run; the foreground program's exit code."""
     options = _parser().parse_args(arguments)
+    inherited = inherited_signals()
     try:
         control = Control(options.control) if options.control is not None else None
         launch = _first_command(control) if control else _by_itself(options)
         if launch is None:
             return 0  # the session went away before it asked for anything
-        return _record(launch, options, control)
+        return _record(launch, options, control, inherited)
     except (OSError, RecordingError) as error:
         sys.stderr.write(f"glassbottom engine: {_sentence(error)}\n")
         return 125
@@ -77,7 +78,7 @@ def _by_itself(options: argparse.Namespace) -> Launch:
     return Launch((), program, (), "", {}, hold=False, speed=options.speed)
 
 
-def _record(launch: Launch, options: argparse.Namespace, control: Control | None) -> int:
+def _record(launch: Launch, options: argparse.Namespace, control: Control | None, inherited: Signals) -> int:
     machine = syscalls.machine()
     signatures = syscalls.signatures(machine)
     redactor = Redactor()
@@ -113,10 +114,10 @@ def _record(launch: Launch, options: argparse.Namespace, control: Control | None
     if options.terminal >= 0:
         os.set_inheritable(options.terminal, False)
     filtered = _filter(machine, chronicle, plans, fdtable) if launch.speed in ("filtered", "wire") else None
-    story = Story(loop, chronicle, control, Streams(terminal=options.terminal), filtered)
+    story = Story(loop, chronicle, control, Streams(terminal=options.terminal, signals=inherited), filtered)
     loop.course = calls.ears = story
     calls.gate = loop
-    _listen(loop, control, in_own_terminal=options.terminal < 0)
+    _listen(loop, control, inherited, in_own_terminal=options.terminal < 0)
     # Everything made so far lives as long as the engine: no need to walk it at every collection.
     gc.collect()
     gc.freeze()
@@ -154,13 +155,14 @@ def _decoders(launch: Launch, signatures: dict[int, SyscallSignature]) -> tuple[
         raise RecordingError(str(error)) from error
 
 
-def _listen(loop: Loop, control: Control | None, *, in_own_terminal: bool) -> None:
-    """From here on signals mean something."""
-    for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGHUP, signal.SIGIO):
+def _listen(loop: Loop, control: Control | None, inherited: Signals, *, in_own_terminal: bool) -> None:
+    """From here on signals mean something, but for those that whoever started us wants ignored."""
+    for number in {signal.SIGALRM, signal.SIGIO, *({signal.SIGTERM, signal.SIGHUP} - inherited.ignored)}:
         signal.signal(number, loop.notice)
     # Without a terminal of its own the foreground program shares ours: Ctrl-C is meant for it, and when it ends, so do
     # we. With one, SIGINT can only come from somebody who means the engine.
-    signal.signal(signal.SIGINT, signal.SIG_IGN if in_own_terminal else loop.notice)
+    deaf = in_own_terminal or signal.SIGINT in inherited.ignored
+    signal.signal(signal.SIGINT, signal.SIG_IGN if deaf else loop.notice)
     signal.signal(signal.SIGQUIT, signal.SIG_IGN)
     if control is not None:
         control.watch()

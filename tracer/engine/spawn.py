@@ -14,7 +14,8 @@ TRACEME because only a seized task can be interrupted, and be left in a group st
 Background programs get a session of their own, /dev/null and a log file, so neither Ctrl-C nor the terminal reaches
 them. The foreground program gets the terminal as its controlling terminal where there is one (then it is in its own
 session too); otherwise it stays in the engine's session and process group with the engine's own stdio, so that Ctrl-C
-goes to it as if it had been started by the shell.
+goes to it as if it had been started by the shell. So do signals that were ignored or blocked when the engine was
+started (nohup(1), a background job): execve(2) passes them on, as through strace(1).
 """
 
 import fcntl
@@ -28,7 +29,28 @@ from tracer.engine import bindings
 from tracer.engine.seccomp_filter import Filter
 
 CANNOT_EXECUTE = 127
-_RESET_SIGNALS = ("PIPE", "INT", "QUIT", "TERM", "HUP", "IO", "ALRM", "XFSZ")
+_PYTHONS = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
+"""Ignored by every Python from its start: whether they were before can no longer be told."""
+_ENGINES = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGIO, signal.SIGALRM})
+"""What the engine handles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What execve(2) passes on: which signals are ignored, and which are blocked."""
+
+    ignored: frozenset[int] = frozenset()
+    blocked: frozenset[int] = frozenset()
+
+
+def inherited_signals() -> Signals:
+    """What this process was started with, by nohup(1) for one. Nothing is blocked afterwards, or commands would be."""
+    blocked = signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    return Signals(_ignored() - _PYTHONS, frozenset(blocked))
+
+
+def _ignored() -> frozenset[int]:
+    return frozenset(each for each in signal.valid_signals() if signal.getsignal(each) is signal.SIG_IGN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +62,8 @@ class Streams:
     terminal: int = -1
     """A terminal that becomes the controlling one and all three."""
     new_session: bool = False
+    signals: Signals = Signals()
+    """What is ignored and blocked in it."""
 
 
 class SpawnError(Exception):
@@ -99,10 +123,10 @@ def _become(
         os.close(gate_write)
         if os.read(gate_read, 1) != b"g":
             os._exit(CANNOT_EXECUTE)  # the engine died before it could trace us
-        # What the engine ignores or handles must not be inherited as ignored.
-        for name in _RESET_SIGNALS:
-            signal.signal(signal.Signals[f"SIG{name}"], signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        # What the engine ignores or handles must not be inherited as ignored; what it was told to ignore must.
+        for each in _ignored() | _ENGINES:
+            signal.signal(each, signal.SIG_IGN if each in streams.signals.ignored else signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, streams.signals.blocked)
         if streams.new_session or streams.terminal >= 0:
             os.setsid()
         if streams.terminal >= 0:

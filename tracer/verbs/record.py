@@ -80,7 +80,9 @@ def record(words: RunWords) -> int:
                     os.kill(pid, number)
 
         for number in _FORWARDED:
-            signal.signal(number, forward)
+            # What nohup(1) or a shell's `&` had us ignore stays ignored, here and in all that we start.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, forward)
         session = LiveSession(prepared.recording, prepared.launch)
         try:
             session.wait()
