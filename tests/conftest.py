@@ -16,10 +16,12 @@ REQUIRE_ALL = os.environ.get("GLASSBOTTOM_REQUIRE_ALL") == "1"
 
 
 def pytest_configure() -> None:
-    """Ignore no signal: what a background job or nohup(1) passes down would show in every program that is compared."""
+    """Take away what a program inherits and shows: ignored signals (a background job's, nohup's), a terminal's size."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+    for name in ("LINES", "COLUMNS"):  # readline sets them in pytest, and they go before a pty's own size
+        os.environ.pop(name, None)
 
 
 @pytest.hookimpl(wrapper=True)
