@@ -145,12 +145,15 @@ class Engine:
             return
         await install_built(self.installer, DEFAULT_IMAGE, built)
 
-    async def shut_down(self, hurry: asyncio.Event) -> None:
-        """Stop every container unless they are to live on; `hurry` is set by a second signal."""
+    async def stop_containers(self, hurry: asyncio.Event) -> None:
+        """Stop all of them unless they are to live on; `hurry` is set by a second signal."""
         self.task_events.stopping = True
         if not self.options.live_restore:
             running = [container for container in self.containers.all() if container.state.running]
             await asyncio.gather(*(self._stop(container, hurry) for container in running))
+
+    def close(self) -> None:
+        """Give back what is the daemon's own."""
         self.sandboxes.close()
         self.networks.close()
         self.background.cancel()

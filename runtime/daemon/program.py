@@ -39,8 +39,9 @@ async def serve(options: DaemonOptions) -> None:
         await stop.wait()
     finally:
         # Containers first: clients that are attached to them see their end as an end, not as a broken connection.
-        await engine.shut_down(hurry)
-        await server.close()
+        await engine.stop_containers(hurry)
+        server.close()
+        engine.close()
         _unlink(options.socket)
 
 

@@ -53,11 +53,13 @@ class ApiServer:
         listener = claim_socket(path)
         self._listener = await asyncio.get_running_loop().create_unix_server(self._server, sock=listener)
 
-    async def close(self) -> None:
-        """Take no more requests and hang up on those who still listen."""
+    def close(self) -> None:
+        """Take no more requests and hang up on everybody: who follows, who sends, and who has nothing to say."""
         if self._listener is not None:
             self._listener.close()
-        await self._server.shutdown(timeout=0)
+        # Not the server's shutdown(), which waits for the requests that are under way: a pull, an event stream.
+        for connection in self._server.connections:
+            connection.force_close()  # and its request is cancelled, by `handler_cancellation`
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
