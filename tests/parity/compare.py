@@ -31,10 +31,15 @@ def line_differences(strace: Threads, ours: Threads) -> dict[Difference, tuple[s
     """Each kind of difference with one pair of lines as its example."""
     found: dict[Difference, tuple[str, str]] = {}
     for name in sorted(strace.keys() | ours.keys()):
-        for theirs, mine in _paired(strace.get(name, []), ours.get(name, [])):
+        for theirs, mine in _paired(_deaths_last(strace.get(name, [])), _deaths_last(ours.get(name, []))):
             for place in _places(theirs, mine):
                 found.setdefault(Difference((_call(theirs or mine), place)), (theirs, mine))
     return found
+
+
+def _deaths_last(lines: list[str]) -> list[str]:
+    """Whether a child's death is told before the call that waits for it is made, or after it, is a matter of time."""
+    return sorted(lines, key=lambda line: line.startswith("--- SIGCHLD"))
 
 
 def word_differences(strace: Threads, ours: Threads) -> dict[Difference, tuple[str, str]]:

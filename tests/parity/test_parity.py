@@ -112,6 +112,17 @@ def test_comparison_sees_each_kind_of_difference() -> None:
     }
 
 
+def test_comparison_does_not_mind_when_a_death_is_told() -> None:
+    """But that it is told, and what of, is compared."""
+    wait, death = "wait4(7, NULL, 0, NULL) = 7", "--- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=7} ---"
+    before = threads([Line(1, death), Line(1, wait)], Rules())
+    after = threads([Line(1, wait), Line(1, death)], Rules())
+    never = threads([Line(1, wait)], Rules())
+
+    assert line_differences(before, after) == {}
+    assert len(line_differences(before, never)) == 1
+
+
 def test_comparison_of_words_sees_a_structure_that_is_an_address() -> None:
     """What one log says of an argument again and again, and the other never, is a difference."""
     theirs = threads([Line(1, "fstat(3, {st_mode=S_IFREG|0644, ...}) = 0")] * 3, Rules())
