@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.seat_stages import read
-from tests.tui.test_terminal_gone import Watched
+from tests.tui.watched import Watched
 from tracer.events import MessageSeen, NoteMade, RecordingEnded
 
 pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow]

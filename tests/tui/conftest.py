@@ -1,6 +1,8 @@
-"""The app over the generated recording, read to its end."""
+"""The app over the generated recording, read to its end; and the command on a pty, which leaves nothing behind."""
 
-from collections.abc import AsyncIterator, Callable
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -8,7 +10,10 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.tui.story import Story, docker_run
+from tests.tui.watched import Starter, Watched, programs_of
+from tracer.cleanup import cleanup_stack
 from tracer.session.replay import ReplaySession
+from tracer.stack import load
 from tracer.tui.app import GlassbottomApp
 from tracer.tui.screens.trace import TraceScreen
 
@@ -35,6 +40,29 @@ def _opened(tmp_path: Path) -> Opener:
         app.session.quit()
 
     return opened
+
+
+@pytest.fixture
+def start() -> Iterator[Starter]:
+    """Start commands; afterwards none may have left anything, neither a file nor a process."""
+    folder = Path(tempfile.mkdtemp(prefix="gb-", dir="/tmp"))
+    started: list[Watched] = []
+
+    def begin(words: tuple[str, ...], *, controlling: bool = True) -> Watched:
+        started.append(Watched(words, folder, controlling=controlling))
+        return started[-1]
+
+    yield begin
+    for one in started:
+        one.process.kill()
+        one.process.wait()
+        if one.master >= 0:
+            one.hang_up()
+    left = [str(path) for path in folder.rglob("*")] + programs_of(folder)
+    for registry in folder.glob("glassbottom/*/"):
+        cleanup_stack(load(str(registry)))
+    shutil.rmtree(folder)
+    assert left == []
 
 
 async def press(pilot: Pilot[int], *keys: str) -> None:

@@ -1,7 +1,8 @@
 """The screen over a live session: the real engine and a small program in the client's seat."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,13 +11,15 @@ from textual.events import Paste
 from textual.pilot import Pilot
 
 from tests.tui.conftest import press
-from tests.tui.screen_text import drawn, focused
+from tests.tui.screen_text import drawn, focused, rows
+from tests.tui.watched import Starter
 from tracer.commands import Launch, Program
 from tracer.session.live import RETURNED, LiveSession
 from tracer.tui.app import GlassbottomApp
+from tracer.tui.screens.stages import StageList
 from tracer.tui.screens.trace import TraceScreen
 
-STAGE = {
+STAGE: Mapping[str, object] = {
     "id": "shell-starts", "layer": "client", "title": "The shell starts", "about": "It is a shell.",
     "source": "runtime/client/run.py:run", "on": {"process": "executed", "fields": {}},
 }  # fmt: skip
@@ -34,13 +37,15 @@ async def _live(tmp_path: Path) -> AsyncIterator[Live]:
 
 
 @asynccontextmanager
-async def held_shell(tmp_path: Path, *arguments: str) -> AsyncIterator[Live]:
+async def held_shell(
+    tmp_path: Path, *arguments: str, stages: tuple[Mapping[str, object], ...] = (STAGE,)
+) -> AsyncIterator[Live]:
     """A shell under a name that the client's seat is known by."""
     shell = tmp_path / "docker"
     shell.symlink_to("/bin/sh")
     program = Program((str(shell), *arguments), ("PATH=/usr/bin:/bin", "PS1=ready> "), "/")
     session = LiveSession(
-        str(tmp_path / "live.jsonl"), Launch((), program, (STAGE,), "", {}, hold=True), terminal_size=(24, 80)
+        str(tmp_path / "live.jsonl"), Launch((), program, stages, "", {}, hold=True), terminal_size=(24, 80)
     )
     app = GlassbottomApp(session)
     async with app.run_test(size=(160, 45)) as pilot:
@@ -88,6 +93,82 @@ async def test_live_screen_types_into_the_terminal_and_leaves_it(live: Live) -> 
     await press(pilot, "ctrl+right_square_bracket")
 
     assert focused(screen) == "calls"
+
+
+async def test_live_screen_keeps_the_keyboard_where_no_pane_fits(live: Live) -> None:
+    """The window is made small in the container's terminal: q quits, as is said there; 6 gives nothing away either."""
+    pilot, screen = live
+    await press(pilot, "6")
+    large = focused(screen)
+    await pilot.resize_terminal(40, 10)
+    await pilot.pause()
+    small = (focused(screen), screen.key_bar.render_line(0).text.split("  ")[0])
+    await press(pilot, "4", "6", "tab", "slash")
+    pressed = (focused(screen), screen.search_bar.display)
+    await press(pilot, "q")
+    await until(pilot, lambda: screen.view.session.ended)
+
+    assert large == "terminal"
+    assert small == ("", " Space next stage")
+    assert pressed == ("", False)
+
+
+async def test_live_screen_gives_the_keyboard_back_once_panes_fit(live: Live) -> None:
+    """Small and large again: typing goes where it went before."""
+    pilot, screen = live
+    await press(pilot, "6")
+    await pilot.resize_terminal(40, 10)
+    await pilot.pause()
+    await pilot.resize_terminal(80, 24)
+    await pilot.pause()
+
+    assert focused(screen) == "terminal"
+    assert screen.key_bar.render_line(0).text.startswith(" Ctrl-] leaves the terminal")
+
+
+async def test_small_live_screen_says_once_that_p_pauses(live: Live) -> None:
+    """Space while it runs: a sentence, and the key that helps."""
+    pilot, screen = live
+    await pilot.resize_terminal(40, 10)
+    await press(pilot, "space")
+    await until(pilot, lambda: "ready>" in shown(screen))
+    await press(pilot, "space")
+
+    assert screen.key_bar.render_line(0).text.rstrip() == " running already  p pause  ← back"
+
+
+async def test_stage_that_was_passed_over_may_be_observed_until_the_run_is_over(tmp_path: Path) -> None:
+    """While programs run, what a later stage has overtaken is told from what is to come; in the end neither came."""
+    nobody = {"process": "executed", "fields": {"program": "nobody"}}
+    stages = ({**STAGE, "id": "first", "on": nobody}, STAGE, {**STAGE, "id": "last", "on": nobody})
+    async with held_shell(tmp_path, "-c", "exit 0", stages=stages) as (pilot, screen):
+        await press(pilot, "g")
+        live = [row.split(" client ")[0] for row in rows(pilot.app.screen.query_one(StageList))]
+        await press(pilot, "escape", "space")
+        await until(pilot, lambda: screen.view.model.ended is not None and screen.view.session.ended)
+        await press(pilot, "g")
+        over = [row.split(" client ")[0] for row in rows(pilot.app.screen.query_one(StageList))]
+        await press(pilot, "escape")
+
+    assert [" ".join(line.split()) for line in live] == ["1 – not yet observed", "2 ▶ here", "3 to come"]
+    assert [" ".join(line.split()) for line in over] == ["1 – not observed", "2 ▶ here", "3 – not observed"]
+
+
+@pytest.mark.root
+def test_small_terminal_is_left_by_q_while_the_shell_runs(start: Starter) -> None:
+    """At 40x10 the container's shell is offered the keyboard once the window is larger, and gives it back."""
+    app = start(("run", "-i", "-t", "hostbox", "sh"))
+    app.resize(40, 10)
+    app.read_until_shown("The output arr", pressing=" ", where="HELD")
+    app.read_until_shown("RUNNING", pressing=" ", where="HELD")
+    app.resize(80, 24)
+    app.read_until_shown("the shell waits for you: type here")
+    app.resize(40, 10)
+    app.read_until_shown("Make it larger; q quits.")
+
+    os.write(app.master, b"q")
+
+    assert app.exit_code() == 0
 
 
 async def test_live_screen_takes_a_long_paste_while_everything_is_held(tmp_path: Path) -> None:

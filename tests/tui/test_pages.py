@@ -74,6 +74,16 @@ async def test_numbers_of_the_story_up_to_the_cursor(opened: Opener) -> None:
         assert pilot.app.screen is screen
 
 
+async def test_stage_list_keeps_to_signs_and_titles_where_it_is_narrow(opened: Opener) -> None:
+    """At 40x10 nothing but number, sign and title."""
+    async with opened(size=(40, 10)) as (pilot, _):
+        await press(pilot, "space", "g")
+        text = "\n".join(drawn(pilot.app.screen))
+
+        assert "❯   2  ▶ The client asks for a" in text
+        assert "    3    The daemon answers" in text
+
+
 @pytest.mark.parametrize("size", [(60, 15), (80, 24), (110, 34)])
 async def test_numbers_fit_every_terminal(opened: Opener, size: tuple[int, int]) -> None:
     """No number and no heading is cut off at any size; only titles of stages are."""

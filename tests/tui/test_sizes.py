@@ -42,7 +42,7 @@ async def test_terminal_shows_its_output_at_any_size(opened: Opener) -> None:
 
 
 async def test_zoom_gives_one_pane_the_screen(opened: Opener) -> None:
-    """z hides the others, z brings them back."""
+    """z hides the others and the story, z brings them back."""
     async with opened() as (pilot, screen):
         await press(pilot, "3", "z")
         zoomed = (screen.processes.size.width, screen.calls.display and screen.calls.size.width)
@@ -64,7 +64,58 @@ async def test_one_pane_has_all_of_the_room_there_is(opened: Opener, pane: str) 
         zoomed = screen.pane_in_front().region
 
         assert (small.x, small.bottom, small.width) == (0, 23, 80)
-        assert (zoomed.x, zoomed.bottom, zoomed.width) == (0, 44, 160)
+        assert (zoomed.x, zoomed.y, zoomed.bottom, zoomed.width) == (0, 1, 44, 160)
+
+
+@pytest.mark.parametrize("size", [(60, 15), (80, 24), (160, 45)])
+async def test_zoom_gives_the_pane_all_between_title_and_keys(opened: Opener, size: tuple[int, int]) -> None:
+    """At every size: the seats, the stage and its explanation make room, and come back."""
+    async with opened(size=size) as (pilot, screen):
+        before = drawn(screen)
+        await press(pilot, "z")
+        pane, zoomed = screen.pane_in_front().region, drawn(screen)
+        await press(pilot, "z")
+
+        assert (pane.x, pane.y, pane.width, pane.bottom) == (0, 1, size[0], size[1] - 1)
+        assert (zoomed[0], zoomed[-1]) == (before[0], before[-1])
+        assert drawn(screen) == before
+
+
+@pytest.mark.parametrize("size", [(40, 10), (60, 15), (80, 24), (160, 45)])
+async def test_long_sentence_is_shown_in_full_until_the_next_key(opened: Opener, size: tuple[int, int]) -> None:
+    """As many lines as it needs, above the keys and over the panes, which keep their sizes."""
+    sentence = " ".join(["nothing can be run here: tracing is refused; see ptrace_scope."] * 3)
+    async with opened(size=size) as (pilot, screen):
+        before, pane = drawn(screen), screen.calls.region
+        screen.say(sentence)
+        await pilot.pause()
+        said, region = drawn(screen), screen.calls.region
+        await press(pilot, "ctrl+j")
+        after = drawn(screen)
+
+        assert sentence in " ".join(" ".join(said).split())
+        assert said[-1] == before[-1] == after[-1]
+        assert region == pane
+        assert after == before
+
+
+async def test_sentence_is_fitted_anew_when_the_window_changes(opened: Opener) -> None:
+    """One line of a large window is several of a small one, and back."""
+    sentence = "the recording is truncated: line 591 is cut short; the 589 events before it are shown"
+    async with opened() as (pilot, screen):
+        screen.say(sentence)
+        await pilot.pause()
+        large = drawn(screen)[-1]
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        small = drawn(screen)[-3:]
+        await pilot.resize_terminal(160, 45)
+        await pilot.pause()
+
+        assert large.startswith(f" {sentence}  Space next stage")
+        assert " ".join(" ".join(small[:2]).split()) == sentence
+        assert small[2].startswith(" Space next stage")
+        assert drawn(screen)[-1] == large
 
 
 @pytest.mark.parametrize("size", [(80, 24), (100, 30), (60, 15)])

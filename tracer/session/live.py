@@ -266,7 +266,7 @@ class LiveSession:
         if self.ended:
             return "the run is over; ← and → move through it"
         if not self.held or self._stops_answered == len(self.recording.stops):
-            return "running: p pauses"
+            return "running already"
         self._stops_answered = len(self.recording.stops)
         for command in commands:
             self._send(command)

@@ -38,7 +38,7 @@ PANES = (
     Key("shift+tab", "previous_pane", "Shift-Tab", "", ""),
     Key("1", "pane(1)", "1-6", "panes", "1 conversation, 2 events, 3 processes, 4 calls, 5 the story, 6 terminal"),
     *(Key(str(number), f"pane({number})", str(number), "", "") for number in range(2, 7)),
-    Key("z", "zoom", "z", "zoom", "give the pane the whole screen, or take it back"),
+    Key("z", "zoom", "z", "zoom", "give the pane all between title and keys, or take it back"),
     Key("slash", "search", "/", "search", "search in the pane as you type; n and N go to the next and the last match"),
     Key("n", "search_next", "n", "", ""),
     Key("N", "search_previous", "N", "", ""),
@@ -61,6 +61,13 @@ GROUPS = (
     ("In a pane", ROWS),
     ("Glassbottom", PROGRAM),
 )
+OF_PANES = frozenset(
+    (
+        *("pane", "next_pane", "previous_pane", "zoom", "search", "search_next", "search_previous"),
+        *("open", "fold", "fold_all", "everyone"),
+    )
+)
+"""The actions that are about a pane or its rows: where none is shown they do nothing."""
 LEAVE_TERMINAL = "ctrl+right_square_bracket"
 """Gives the keyboard back to Glassbottom while the container's terminal has it (telnet's key, for the same reason)."""
 

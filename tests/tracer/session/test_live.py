@@ -96,7 +96,7 @@ def test_live_is_held_at_a_stage_until_it_is_told_to_go_on(start: Callable[[Laun
 
     assert "hello" not in said_before
     assert answer == ""
-    assert again == "running: p pauses"
+    assert again == "running already"
     assert "hello" in said_after
 
 

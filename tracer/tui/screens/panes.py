@@ -4,11 +4,12 @@
 """
 
 import time
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.events import DescendantFocus, Key, Resize
+from textual.events import DescendantBlur, DescendantFocus, Key, Resize
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
@@ -23,6 +24,7 @@ from tracer.tui.widgets.event_log import EventLog
 from tracer.tui.widgets.explanation import Explanation
 from tracer.tui.widgets.key_bar import KeyBar
 from tracer.tui.widgets.layer_strip import LayerStrip
+from tracer.tui.widgets.notice import Notice
 from tracer.tui.widgets.process_tree import ProcessTree
 from tracer.tui.widgets.search_bar import SearchBar
 from tracer.tui.widgets.stage_bar import StageBar
@@ -44,6 +46,8 @@ PANES = {1: "conversation", 2: "events", 3: "processes", 4: "calls", 6: "termina
 class TracePanes(Screen[None]):
     """Everything about one moment of one story."""
 
+    AUTO_FOCUS: ClassVar[str | None] = ""  # it would choose a pane where none is shown
+
     def __init__(self, view: TraceView) -> None:
         super().__init__()
         self.view = view
@@ -58,6 +62,7 @@ class TracePanes(Screen[None]):
         self.terminal = Terminal(view)
         self.tab_bar = TabBar(view)
         self.search_bar = SearchBar()
+        self.notice = Notice()
         self.key_bar = KeyBar(view)
         self.cost_seconds = 0.0
         """What it took to draw the last move: the reader leaves so much time between two."""
@@ -82,11 +87,12 @@ class TracePanes(Screen[None]):
                 yield self.terminal
         yield Static(id="too-small")
         yield self.search_bar
+        yield self.notice
         yield self.key_bar
 
     def on_mount(self) -> None:
         self.search_bar.display = False
-        self.calls.focus()
+        self.focus_pane(self.calls)
         self.move_view()
 
     # --- keeping the panes at the cursor ----------------------------------------------------------------------------
@@ -106,12 +112,8 @@ class TracePanes(Screen[None]):
         """Once nobody is left in the container, typing there would go nowhere."""
         session = self.view.session
         if self.terminal.has_focus and session.is_live and (session.ended or self.view.container_is_over()):
-            self.calls.focus()
-            self.key_bar.said = "the container's program has ended"
-
-    @on(Terminal.Typed)
-    def _typed(self) -> None:
-        self._unsay()
+            self.focus_pane(self.calls)
+            self.say("the container's program has ended")
 
     def move_view(self) -> None:
         """The cursor is elsewhere: show that moment."""
@@ -176,8 +178,21 @@ class TracePanes(Screen[None]):
     def _focused(self, event: DescendantFocus) -> None:
         if event.widget.has_class("pane"):
             self.bring_to_front(event.widget)
-        self.key_bar.typing = event.widget is self.terminal and self.terminal.is_live
+
+    @on(DescendantFocus)
+    @on(DescendantBlur)
+    def _keyboard_changed_hands(self) -> None:
+        self.key_bar.typing = self.focused is self.terminal and self.terminal.is_live
         self.key_bar.refresh()
+
+    def focus_pane(self, pane: Widget) -> None:
+        """Give a pane the keyboard; where no pane fits, as soon as one does."""
+        self.bring_to_front(pane)  # what is not shown cannot take the focus
+        self.call_after_refresh(self._focus_front)
+
+    def _focus_front(self) -> None:
+        # Keys that go to a pane which nobody sees, the container's terminal even, would seem to be lost.
+        self.set_focus(None if self.too_small else self._front)
 
     def bring_to_front(self, pane: Widget) -> None:
         """Make a pane the one that is shown where only one is."""
@@ -190,18 +205,26 @@ class TracePanes(Screen[None]):
         self.tab_bar.refresh()
 
     def zoom(self) -> None:
-        """Give the pane in front the whole screen, or take it back."""
+        """Give the pane in front all that is between the title and the keys, or take it back."""
         self._zoomed = not self._zoomed
-        self._fit(self.size.width, self.size.height)
+        self.fit(self.size.width, self.size.height)
+
+    @property
+    def too_small(self) -> bool:
+        """No pane fits: the stage and a sentence are shown."""
+        return self.has_class("-too-small")
 
     @on(Resize)
     def _resized(self, event: Resize) -> None:
-        self._fit(event.size.width, event.size.height)
+        self.fit(event.size.width, event.size.height)
 
-    def _fit(self, width: int, height: int) -> None:
+    def fit(self, width: int, height: int) -> None:
+        """Show what there is room for in so many columns and rows."""
         wide = width >= WIDE[0] and height >= WIDE[1]
         small = width < LEAST[0] or height < LEAST[1]
+        was_small = self.too_small
         self.set_class(small, "-too-small")
+        self.set_class(self._zoomed and not small, "-zoomed")
         self.set_class(width < TINY[0] or height < TINY[1], "-tiny")
         self.set_class(not wide or self._zoomed, "-single")
         self.set_class(not wide, "-narrow")
@@ -211,12 +234,24 @@ class TracePanes(Screen[None]):
                 f"This terminal is {width}x{height}: the panes need at least {LEAST[0]}x{LEAST[1]}.\n"
                 "Make it larger; q quits."
             )
+            self.search_bar.display = False
+            self._focus_front()
+        elif was_small:
+            self.focus_pane(self._front)
+        self.key_bar.panes_fit = not small
+        self.say(self.key_bar.said)
 
-    def on_key(self, event: Key) -> None:
-        self._unsay()
+    # --- what is said -----------------------------------------------------------------------------------------------
 
+    def say(self, sentence: str) -> None:
+        """Show a sentence until the next key: in the key bar, or above it where it is too long for one line."""
+        self.key_bar.said = sentence
+        self.key_bar.refresh()
+        self.notice.show("" if self.key_bar.holds(sentence) else sentence)
+
+    @on(Key)
+    @on(Terminal.Typed)
     def _unsay(self) -> None:
         """Whatever was said has been read once the next key comes."""
         if self.key_bar.said:
-            self.key_bar.said = ""
-            self.key_bar.refresh()
+            self.say("")

@@ -1,4 +1,4 @@
-"""All stages of the story: come to, to come, and, when the recording is over, not observed."""
+"""All stages of the story: come to, passed over, to come, and, when the recording is over, not observed."""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -11,6 +11,9 @@ from tracer.tui.prose import plain
 from tracer.tui.view import TraceView
 from tracer.tui.widgets.event_log import EventLog, Piece
 
+ROOM_FOR_WORDS = 52
+"""Columns below which the title needs the room: a state is its sign alone, and the layer is not named."""
+
 
 class StageList(EventLog):
     """One line a stage."""
@@ -19,30 +22,44 @@ class StageList(EventLog):
         super().__init__(view, id="stage-list")
         self.remove_class("pane")
         self.tables: list[Mapping[str, object]] = list(view.model.stage_table.values())
-        self.state_width = 15 if view.session.recording.complete else 10  # only then is one not observed
+        self.over = view.session.ended and view.model.applied == len(view.session.recording)
+        """Nothing is recorded any more, and all of it has been read: what was not seen never will be."""
         self.entered = {stage.stage: stage.sequence for stage in reversed(view.model.stages)}
+        self.places_entered = [row for row, table in enumerate(self.tables) if str(table.get("id")) in self.entered]
+        self.state_width = 1 + max((len(self._state(row)[0]) for row in range(len(self.tables))), default=0)
 
     def row_count(self) -> int:
         return len(self.tables)
 
     def write_row(self, row: int, width: int) -> Sequence[Piece]:
         table, ink = self.tables[row], self.view.ink
-        at = self.entered.get(str(table.get("id")))
         layer = str(table.get("layer", ""))
-        current = self.view.model.stage_at(self.view.cursor)
         title = plain(str(table.get("title", "")))
-        if current is not None and current.stage == table.get("id"):
-            state, style = "▶ here", ink.lit
-        elif at is not None:
-            state, style = ("✓ seen", ink.good) if at <= self.view.cursor else ("  ahead", ink.plain)
-        else:
-            state, style = ("– not observed" if self.view.session.recording.complete else "  to come"), ink.dim
+        state, style = self._state(row)
+        columns = [(f"{state:<{self.state_width}}", style), (f"{layer:<11}", ink.layer(layer))]
+        if width < ROOM_FOR_WORDS:
+            columns = [(f"{state:.1} ", style)]
         return [
             (f"{row + 1:>3}  ", ink.dim),
-            (f"{state:<{self.state_width}}", style),
-            (f"{layer:<11}", ink.layer(layer)),
-            (title, ink.strong if at is not None else ink.dim),
+            *columns,
+            (title, ink.strong if str(table.get("id")) in self.entered else ink.dim),
         ]
+
+    def _state(self, row: int) -> Piece:
+        """What has become of a stage, and the ink to say it in."""
+        ink, name = self.view.ink, str(self.tables[row].get("id"))
+        current = self.view.model.stage_at(self.view.cursor)
+        at = self.entered.get(name)
+        if current is not None and current.stage == name:
+            return "▶ here", ink.lit
+        if at is not None:
+            return ("✓ seen", ink.good) if at <= self.view.cursor else ("  ahead", ink.plain)
+        if self.over:
+            return "– not observed", ink.dim
+        if self.places_entered and row < self.places_entered[-1]:
+            # Programs run at once: what a later stage has overtaken may be entered yet, for as long as anything runs.
+            return "– not yet observed", ink.dim
+        return "  to come", ink.dim
 
 
 class StagesScreen(ModalScreen[int | None]):

@@ -6,13 +6,16 @@ from textual.binding import BindingType
 from textual.widget import Widget
 
 from tracer.stages.layers import Layer
-from tracer.tui.keys import bindings
+from tracer.tui.keys import OF_PANES, bindings
 from tracer.tui.screens.panes import PANES, TracePanes
 from tracer.tui.widgets.event_log import EventLog
 from tracer.tui.widgets.process_tree import ProcessTree
 from tracer.tui.widgets.search_bar import SearchBar
 from tracer.tui.widgets.story_log import StoryLog
 from tracer.tui.widgets.terminal import Terminal
+
+STORY = 5
+"""The number of what is no pane: the story, stage by stage."""
 
 
 class TraceScreen(TracePanes):
@@ -76,16 +79,13 @@ class TraceScreen(TracePanes):
         else:
             self.update_view(follow=False)
 
-    def say(self, sentence: str) -> None:
-        """Show a sentence until the next key."""
-        self.key_bar.said = sentence
-        self.key_bar.refresh()
-
     def on_idle_story(self) -> None:
         """Nothing more comes for now: where the container waits for someone to type, give it the keyboard, once."""
         view = self.view
         if self._terminal_offered or not self.terminal.is_live or view.session.held or not self.terminal.written:
             return
+        if self.too_small:
+            return  # nobody would see what is typed
         cursor = view.cursor
         waits = (
             process
@@ -94,16 +94,27 @@ class TraceScreen(TracePanes):
         )
         if self.app.screen is self and next(waits, None) is not None:
             self._terminal_offered = True
-            self._focus_pane(self.terminal)
+            self.focus_pane(self.terminal)
             self.say("the shell waits for you: type here")
+
+    def fit(self, width: int, height: int) -> None:
+        """Also offer the keyboard that could not be offered where no pane was shown."""
+        was_small = self.too_small
+        super().fit(width, height)
+        if was_small:
+            self.on_idle_story()
 
     # --- panes ------------------------------------------------------------------------------------------------------
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whether a key does anything now: what is about a pane does nothing while none is shown."""
+        return not self.too_small or action not in OF_PANES or parameters == (STORY,)
+
     def action_pane(self, number: int) -> None:
-        if number == 5:
+        if number == STORY:
             self.action_stages()
         else:
-            self._focus_pane(self.query_one(f"#{PANES[number]}"))
+            self.focus_pane(self.query_one(f"#{PANES[number]}"))
 
     def action_next_pane(self) -> None:
         self._cycle(1)
@@ -113,17 +124,13 @@ class TraceScreen(TracePanes):
 
     def _cycle(self, by: int) -> None:
         panes: list[Widget] = [self.conversation, self.events, self.processes, self.calls, self.terminal]
-        self._focus_pane(panes[(panes.index(self.pane_in_front()) + by) % len(panes)])
-
-    def _focus_pane(self, pane: Widget) -> None:
-        self.bring_to_front(pane)  # what is not shown cannot take the focus
-        self.call_after_refresh(pane.focus)
+        self.focus_pane(panes[(panes.index(self.pane_in_front()) + by) % len(panes)])
 
     def action_zoom(self) -> None:
         self.zoom()
 
     def on_terminal_left(self, message: Terminal.Left) -> None:
-        self._focus_pane(self.calls)
+        self.focus_pane(self.calls)
 
     # --- rows -------------------------------------------------------------------------------------------------------
 
@@ -192,7 +199,7 @@ class TraceScreen(TracePanes):
 
     def on_search_bar_ended(self, message: SearchBar.Ended) -> None:
         self.say(self.search_bar.outcome)
-        self._focus_pane(self.pane_in_front())
+        self.focus_pane(self.pane_in_front())
 
     def action_help(self) -> None:
         from tracer.tui.screens.help import HelpScreen
