@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+"""What the numbers of a request have room for: they are int64 in Go."""
+
+
 class UsageError(Exception):
     """A command line that is refused before a word is said to the daemon: a flag is wrong.
 
@@ -80,10 +84,22 @@ def boolean(text: str) -> bool:
 
 def integer(text: str) -> int:
     """Go's strconv.ParseInt with base 0."""
+    return _parse_int(text, 0)
+
+
+def decimal(text: str) -> int:
+    """Go's strconv.ParseInt with base 10."""
+    return _parse_int(text, 10)
+
+
+def _parse_int(text: str, radix: int) -> int:
     try:
-        return int(text, 0)
+        number = int(text, radix)
     except ValueError:
         raise ValueError(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+    if not INT64_MIN <= number <= INT64_MAX:
+        raise ValueError(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return number
 
 
 class Values:

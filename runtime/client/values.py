@@ -7,19 +7,31 @@ ValueError in docker's own words; the flag parser puts the flag's name in front.
 from __future__ import annotations
 
 import os
+import re
 
-_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
+from runtime.client.flags import INT64_MAX, INT64_MIN, decimal
+
+_UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
+_FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
 def size_bytes(text: str) -> int:
     """Bytes from ``64m``, ``1.5g``, ``512kb`` or ``1GiB``: always powers of 1024 (go-units RAMInBytes)."""
-    number = text.rstrip("bBiIkKmMgGtTpP ")
-    unit = text[len(number) :].strip().lower()
-    if (unit.endswith("ib") and len(unit) == 3) or (unit.endswith("b") and len(unit) == 2):
-        unit = unit[0]
-    if unit not in _UNITS or not number or not number.replace(".", "", 1).isdigit():
+    end = max(text.rfind(letter) for letter in "0123456789. ") + 1
+    if end == 0:
         raise ValueError(f"invalid size: '{text}'")
-    return int(float(number) * _UNITS[unit])
+    number, unit = text[:end].removesuffix(" "), text[end:].lower()
+    if not _FLOAT.fullmatch(number):
+        raise ValueError(f'strconv.ParseFloat: parsing "{number}": invalid syntax')
+    if float(number) < 0:
+        raise ValueError(f"invalid size: '{text}'")
+    if unit and (unit[0] not in _UNITS or unit[1:] not in ({""} if unit[0] == "b" else {"", "b", "ib"})):
+        raise ValueError(f"invalid suffix: '{unit}'")
+    if float(number) == float("inf"):
+        raise ValueError(f'strconv.ParseFloat: parsing "{number}": value out of range')
+    size = float(number) * _UNITS[unit[:1] or "b"]
+    # What is too big for an int64 is a negative number in Go on x86-64, which the daemon then refuses as too small.
+    return int(size) if size < 2.0**63 else INT64_MIN
 
 
 def swap_bytes(text: str) -> int:
@@ -29,12 +41,14 @@ def swap_bytes(text: str) -> int:
 
 def nano_cpus(text: str) -> int:
     """Billionths of a CPU from ``0.5``: the API counts in whole numbers, so that no float crosses the wire."""
-    whole, _, fraction = text.partition(".")
+    sign = -1 if text.startswith("-") else 1
+    whole, _, fraction = text.removeprefix("-").partition(".")
     if not (whole or fraction) or not (whole or "0").isdigit() or not (fraction or "0").isdigit():
         raise ValueError(f"failed to parse {text} as a rational number")
     if len(fraction.rstrip("0")) > 9:
         raise ValueError("value is too precise")
-    return int(whole or "0") * 10**9 + int(fraction.rstrip("0").ljust(9, "0"))
+    nanos = sign * (int(whole or "0") * 10**9 + int(fraction.rstrip("0").ljust(9, "0")))
+    return (nanos - INT64_MIN) % 2**64 + INT64_MIN  # Go keeps the lowest 64 bits
 
 
 def ulimit(text: str) -> dict[str, object]:
@@ -43,10 +57,7 @@ def ulimit(text: str) -> dict[str, object]:
     soft, _, hard = limits.partition(":")
     if not equals or not name:
         raise ValueError(f"invalid ulimit argument: {text}")
-    try:
-        soft_limit, hard_limit = int(soft), int(hard or soft)
-    except ValueError:
-        raise ValueError(f"invalid ulimit argument: {text}") from None
+    soft_limit, hard_limit = decimal(soft), decimal(hard or soft)
     if hard_limit != -1 and soft_limit > hard_limit:
         raise ValueError(f"ulimit soft limit must be less than or equal to hard limit: {soft_limit} > {hard_limit}")
     return {"Name": name, "Hard": hard_limit, "Soft": soft_limit}
@@ -104,7 +115,7 @@ def volume(text: str) -> str:
 def restart_policy(text: str) -> dict[str, object]:
     """``on-failure:3`` is a policy's name and how often it may try."""
     name, colon, count = text.partition(":")
-    if colon and not count.isdigit():
+    if colon and not (count.isdigit() and int(count[:20]) <= INT64_MAX):
         raise ValueError("maximum retry count must be an integer")
     return {"Name": name, "MaximumRetryCount": int(count or "0")}
 

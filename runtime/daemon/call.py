@@ -7,7 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
-from runtime.daemon.errors import InvalidParameterError, ServerError
+from runtime.daemon import json_text
+from runtime.daemon.errors import InvalidParameterError, ServerError, UnreadableError
+from runtime.daemon.json_types import kind_of
 
 FALSE_WORDS = ("", "0", "no", "false", "none")
 
@@ -26,7 +28,10 @@ COMMON_HEADERS = {
 
 @dataclass(frozen=True)
 class Call:
-    """A request, the words taken out of its path, and ways to read what it asks."""
+    """A request, the words taken out of its path, and ways to read what it asks.
+
+    A parameter that cannot be read is a 500, a body a 400: dockerd classifies the second kind of error, not the first.
+    """
 
     request: web.BaseRequest
     words: dict[str, str]
@@ -51,9 +56,11 @@ class Call:
         value = self.request.query.get(key, "")
         if not value:
             return None
-        if not re.fullmatch(r"[+-]?\d{1,18}", value):
-            raise InvalidParameterError(f'strconv.Atoi: parsing "{value}": invalid syntax')
-        return int(value)
+        number = int(value) if re.fullmatch(r"[+-]?\d{1,19}", value, re.ASCII) else None
+        if number is None or not -(2**63) <= number < 2**63:
+            why = "value out of range" if re.fullmatch(r"[+-]?\d+", value, re.ASCII) else "invalid syntax"
+            raise ServerError(f'strconv.Atoi: parsing "{value}": {why}')
+        return number
 
     def filters(self) -> dict[str, list[str]]:
         """The `filters` parameter in both shapes: {"name":["c1"]} and {"name":{"c1":true}}."""
@@ -61,11 +68,13 @@ class Call:
         if not text:
             return {}
         try:
-            document = json.loads(text)
-        except ValueError as error:
-            raise InvalidParameterError(f"invalid filter: {error}") from error
+            document = json_text.decode_whole(text)
+        except UnreadableError as error:
+            raise ServerError(error.message) from error
         if not isinstance(document, dict):
-            raise InvalidParameterError("invalid filter: want a JSON object")
+            raise ServerError(
+                f"json: cannot unmarshal {kind_of(document)} into Go value of type map[string]map[string]bool"
+            )
         found: dict[str, list[str]] = {}
         for key, values in document.items():
             if isinstance(values, dict):
@@ -73,26 +82,22 @@ class Call:
             elif isinstance(values, list):
                 found[key] = [str(value) for value in values]
             else:
-                raise InvalidParameterError(f"invalid filter '{key}': want a list or an object")
+                raise ServerError(f"json: cannot unmarshal {kind_of(values)} into Go value of type map[string]bool")
         return found
 
-    async def json(self) -> dict[str, Any]:
-        """The JSON object in the body; no body at all is an empty object."""
-        body = await self.request.read()
+    async def json(self, no_body: str = "got EOF while reading request body") -> dict[str, Any]:
+        """The JSON object in the body. Raises UnreadableError, which says `no_body` where there is none."""
+        body = (await self.request.read()).decode(errors="replace")
         if not body.strip():
-            return {}
+            raise UnreadableError(no_body)
         if self.request.content_type != "application/json":
             raise InvalidParameterError(
                 f"Content-Type specified ({self.request.content_type}) must be 'application/json'"
             )
-        try:
-            document = json.loads(body)
-        except ValueError as error:
-            # 500, not 400: real dockerd answers so, and clients have seen nothing else.
-            raise ServerError(f"invalid JSON: {error}") from error
-        if not isinstance(document, dict):
-            raise ServerError("invalid JSON: want an object")
-        return document
+        document, _ = json_text.decode(body)  # what follows the value is left unread, as in dockerd
+        if not isinstance(document, dict | None):
+            raise UnreadableError(f"json: cannot unmarshal {kind_of(document)} into Go value of type struct")
+        return document or {}
 
 
 def json_reply(document: object, status: int = 200) -> web.Response:
@@ -105,9 +110,12 @@ def json_reply(document: object, status: int = 200) -> web.Response:
     )
 
 
-def error_reply(message: str, status: int) -> web.Response:
-    """The one shape of every refusal."""
-    return json_reply({"message": message}, status)
+def error_reply(message: str, status: int, as_text: bool = False) -> web.Response:
+    """The one shape of every refusal; clients that speak a version older than 1.24 get the text alone."""
+    if not as_text:
+        return json_reply({"message": message}, status)
+    headers = {**COMMON_HEADERS, "X-Content-Type-Options": "nosniff"}
+    return web.Response(text=f"{message}\n", status=status, headers=headers)
 
 
 def empty_reply(status: int = 204) -> web.Response:

@@ -19,7 +19,7 @@ from runtime.daemon.containerd_client import Containerd
 from runtime.daemon.errors import InvalidParameterError, NotFoundError, NotModeledError
 from runtime.daemon.events import EventLog
 from runtime.daemon.images import Image, ImageStore
-from runtime.daemon.json_types import check_types
+from runtime.daemon.json_types import INT, check_types
 from runtime.daemon.mount_points import MountPoint
 from runtime.daemon.network_requests import initial_networks, verify_network_mode
 from runtime.daemon.networks import Networks
@@ -33,7 +33,7 @@ _CONFIG_TYPES: dict[str, Any] = (
     | {"Env": [str], "Cmd": ([str], str), "Entrypoint": ([str], str), "Labels": {str: str}}
     | dict.fromkeys(("Volumes", "ExposedPorts", "HostConfig", "NetworkingConfig", "Healthcheck"), dict)
     | dict.fromkeys(("AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce"), bool)
-    | {"StopTimeout": int}
+    | {"StopTimeout": INT}
 )
 _HOSTNAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?")
 
@@ -63,11 +63,11 @@ class Creator:
 
     async def create(self, body: dict[str, Any], name: str) -> tuple[Container, list[str]]:
         """Make a container; returns it and what its user should know."""
-        check_types("create request", body, _CONFIG_TYPES)
+        check_types("ContainerConfigWrapper", body, _CONFIG_TYPES)
         if not body:
             raise InvalidParameterError("Config cannot be empty in order to create a container")
         if not body.get("Image"):
-            raise InvalidParameterError("no command specified" if not body.get("Cmd") else "image must be specified")
+            raise InvalidParameterError("No command specified" if not body.get("Cmd") else "image must be specified")
         host = host_config.complete(body.get("HostConfig") or {}, self._options.default_runtime, self._facts.cgroup_v2)
         warnings = host_config.discard_unsupported(host, self._facts.blkio_weight)
         host_config.verify(host, self._options.runtimes)

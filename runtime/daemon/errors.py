@@ -2,6 +2,7 @@
 
     ApiError                    status and message; becomes {"message": ...}
     ├── InvalidParameterError   400
+    │   └── UnreadableError     400: JSON that is none, or of the wrong type
     ├── ForbiddenError          403
     ├── NotFoundError           404
     ├── ConflictError           409
@@ -26,6 +27,10 @@ class InvalidParameterError(ApiError):
     """The request cannot be meant as it is written."""
 
     status = 400
+
+
+class UnreadableError(InvalidParameterError):
+    """What should be JSON is none, or of another type than it should be; the words are those of Go's decoder."""
 
 
 class ForbiddenError(ApiError):

@@ -59,6 +59,13 @@ class ExecSession:
             self.streams.drain_and_close()
 
 
+def check_request(request: dict[str, Any]) -> None:
+    """Refuse what cannot be meant, whatever the container: dockerd looks at the request first."""
+    check_types("ExecConfig", request, _REQUEST_TYPES)
+    if not request.get("Cmd"):
+        raise InvalidParameterError("No exec command specified")
+
+
 class ExecStore:
     """Creates, runs and finds exec sessions."""
 
@@ -78,9 +85,6 @@ class ExecStore:
             raise ConflictError(f"Container {container.id} is not running")
         if container.state.paused:
             raise ConflictError(f"Container {container.name} is paused, unpause the container before exec")
-        check_types("exec request", request, _REQUEST_TYPES)
-        if not request.get("Cmd"):
-            raise InvalidParameterError("No exec command specified")
         session = ExecSession(container, request)
         self._forget_old(container)
         container.execs[session.id] = self._sessions[session.id] = session

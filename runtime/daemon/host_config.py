@@ -9,7 +9,7 @@ from typing import Any
 
 from runtime.daemon import capabilities, log_options
 from runtime.daemon.errors import InvalidParameterError, NotModeledError
-from runtime.daemon.json_types import check_types
+from runtime.daemon.json_types import INT, INT64, UINT, UINT16, UINT64, check_types
 
 MASKED_PATHS = (
     "/proc/asound /proc/acpi /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list /proc/timer_stats  "
@@ -37,6 +37,12 @@ _ZERO = (
 ).split()
 _FALSE = ["AutoRemove", "Privileged", "PublishAllPorts", "ReadonlyRootfs", "OomKillDisable"]
 
+_UNSAID: dict[str, dict[str, Any]] = {
+    "Ulimits": {"Name": "", "Hard": 0, "Soft": 0},
+    "Devices": {"PathOnHost": "", "PathInContainer": "", "CgroupPermissions": ""},
+}
+"""What the fields of a list's items are until they are said."""
+
 NOT_MODELED = {
     "Links": "--link",
     "DeviceRequests": "--gpus",
@@ -55,24 +61,36 @@ NOT_MODELED = {
 
 _TYPES: dict[str, Any] = (
     {key: [str] for key in (*_NULL[:-1], "Dns", "DnsOptions", "DnsSearch")}
-    | {"DeviceRequests": list, "Devices": [{"PathOnHost": str}], "Ulimits": [{"Name": str, "Soft": int, "Hard": int}]}
+    | {
+        **dict.fromkeys(("CapAdd", "CapDrop"), ([str], str)),
+        "DeviceRequests": list,
+        "Devices": [dict.fromkeys(("PathOnHost", "PathInContainer", "CgroupPermissions"), str)],
+        "Ulimits": [{"Name": str, "Soft": INT64, "Hard": INT64}],
+        "BlkioWeightDevice": [{"Path": str, "Weight": UINT16}],
+    }
+    | {
+        f"BlkioDevice{what}": [{"Path": str, "Rate": UINT64}]
+        for what in ("ReadBps", "WriteBps", "ReadIOps", "WriteIOps")
+    }
     | dict.fromkeys((*_EMPTY_TEXT, "NetworkMode", "IpcMode", "CgroupnsMode", "Runtime"), str)
-    | dict.fromkeys((*_ZERO, "PidsLimit", "ShmSize", "MemorySwappiness"), int)
+    | dict.fromkeys((*_ZERO, "PidsLimit", "ShmSize", "MemorySwappiness"), INT64)
+    | {"OomScoreAdj": INT, "BlkioWeight": UINT16, "IOMaximumIOps": UINT64, "IOMaximumBandwidth": UINT64}
     | dict.fromkeys((*_FALSE, "Init"), bool)
     | {
-        "PortBindings": {str: list},
+        "PortBindings": {str: (type(None), [{"HostIp": str, "HostPort": str}])},
         "Tmpfs": {str: str},
         "Sysctls": {str: str},
-        "LogConfig": dict,
-        "RestartPolicy": dict,
+        "LogConfig": {"Type": str, "Config": {str: str}},
+        "RestartPolicy": {"Name": str, "MaximumRetryCount": INT},
+        "Mounts": [dict.fromkeys(("Type", "Source", "Target", "Consistency"), str) | {"ReadOnly": bool}],
+        "ConsoleSize": [UINT],
     }
-    | {"Mounts": [{"Type": str}], "ConsoleSize": [int]}
 )
 
 
 def complete(sent: dict[str, Any], default_runtime: str, cgroup_v2: bool) -> dict[str, Any]:
     """Every field of HostConfig, from the client or by default."""
-    check_types("HostConfig", sent, _TYPES)
+    check_types("HostConfig.HostConfig", sent, _TYPES)
     full: dict[str, Any] = {
         **dict.fromkeys(_NULL),
         **{key: [] for key in _EMPTY_LIST},
@@ -92,6 +110,9 @@ def complete(sent: dict[str, Any], default_runtime: str, cgroup_v2: bool) -> dic
     }
     # Empty and null mean "not said" for all of these; false and 0 are their own defaults.
     full.update({key: value for key, value in sent.items() if value not in (None, "", [], {})})
+    for key in ("CapAdd", "CapDrop"):
+        if isinstance(full[key], str):
+            full[key] = [full[key]]
     full["ShmSize"] = full["ShmSize"] or DEFAULT_SHM_BYTES  # the one number whose 0, which the CLI sends, is not meant
     if full["MemorySwappiness"] == -1:
         full["MemorySwappiness"] = None
@@ -99,7 +120,12 @@ def complete(sent: dict[str, Any], default_runtime: str, cgroup_v2: bool) -> dic
         "Type": full["LogConfig"].get("Type") or "json-file",
         "Config": full["LogConfig"].get("Config") or {},
     }
-    full["RestartPolicy"].setdefault("MaximumRetryCount", 0)
+    full["RestartPolicy"] = {
+        "Name": full["RestartPolicy"].get("Name") or "",
+        "MaximumRetryCount": full["RestartPolicy"].get("MaximumRetryCount") or 0,
+    }
+    for key, unsaid in _UNSAID.items():
+        full[key] = [unsaid | {name: value for name, value in one.items() if value is not None} for one in full[key]]
     if full["Memory"] > 0 and full["MemorySwap"] == 0:
         full["MemorySwap"] = 2 * full["Memory"]  # docker: as much swap again as there is memory
     unconfined = full["Privileged"] or "systempaths=unconfined" in (full["SecurityOpt"] or [])

@@ -26,6 +26,7 @@ from runtime.daemon.sandboxes import Sandboxes
 from runtime.daemon.signals import parse_signal
 from runtime.daemon.socket_watch import wait_for_socket
 from runtime.daemon.spec_inputs import SpecGatherer
+from runtime.daemon.start_failures import explain
 from runtime.daemon.task_client import TaskClient
 from runtime.daemon.timestamps import rfc3339
 from runtime.daemon.volumes import VolumeStore
@@ -128,7 +129,7 @@ class Lifecycle:
         container.streams.drain_and_close()
         container.new_streams()
         container.task_exited.cancel()
-        code = start_exit_code(message)
+        code, message = explain(message)
         container.state = State(exit_code=code, error=message)
         self._containers.save(container)
         container.tell_exit()
@@ -383,14 +384,3 @@ class Lifecycle:
             self._volumes.remove_anonymous(container.mount_points, others)
         self._events.container("destroy", container)
         container.tell_removed()
-
-
-def start_exit_code(message: str) -> int:
-    """The exit code for a start that failed, by its words: what dockerd and the docker CLI agree on."""
-    if any(
-        word in message for word in ("executable file not found", "no such file or directory", "system cannot find")
-    ):
-        return 127
-    if any(word in message for word in ("permission denied", "not a directory", "is a directory")):
-        return 126
-    return 128

@@ -38,7 +38,7 @@ _OTHER_DRIVERS = ("macvlan", "ipvlan", "overlay")
 
 def parse(body: dict[str, Any], existing: Mapping[str, Network]) -> Network:
     """POST /networks/create as a network; its subnet is empty where the client leaves it to us."""
-    check_types("network", body, _CREATE_TYPES)
+    check_types("NetworkCreateRequest", body, _CREATE_TYPES)
     name = body.get("Name") or ""
     if not name.strip():
         raise InvalidParameterError(f"invalid name: {name}")
@@ -84,7 +84,7 @@ def _check_driver(body: dict[str, Any]) -> None:
 
 def _read_pool(network: Network, settings: dict[str, Any], existing: Mapping[str, Network]) -> None:
     """The subnet and what is said of it."""
-    check_types("IPAM", settings, _IPAM_TYPES)
+    check_types("NetworkCreateRequest.IPAM", settings, _IPAM_TYPES)
     if (settings.get("Driver") or "default") != "default":
         raise NotFoundError(f'plugin "{settings["Driver"]}" not found')
     pools = [pool for pool in settings.get("Config") or [] if any(pool.values())]
@@ -93,7 +93,7 @@ def _read_pool(network: Network, settings: dict[str, Any], existing: Mapping[str
     if len(pools) > 1:
         raise ForbiddenError("bridge driver doesn't support multiple subnets")
     (pool,) = pools
-    check_types("IPAM", pool, _POOL_TYPES)
+    check_types("NetworkCreateRequest.IPAM.Config", pool, _POOL_TYPES)
     if pool.get("AuxiliaryAddresses"):
         raise NotModeledError("auxiliary addresses of a network: not modelled by the glassbottom daemon")
     if not pool.get("Subnet"):
@@ -158,7 +158,7 @@ def verify_network_mode(config: dict[str, Any], host: dict[str, Any]) -> None:
 
 def initial_networks(host: dict[str, Any], networking: dict[str, Any]) -> dict[str, Any]:
     """The network that a create request puts a container in, with the settings for it: its NetworkMode's if none is."""
-    check_types("NetworkingConfig", networking, {"EndpointsConfig": {str: (dict, type(None))}})
+    check_types("NetworkingConfig", networking, {"EndpointsConfig": {str: (type(None), dict)}})
     asked = {name: settings or {} for name, settings in (networking.get("EndpointsConfig") or {}).items()}
     for settings in asked.values():
         _check_settings(settings)

@@ -49,22 +49,22 @@ def _expression(pattern: str) -> str:
     return re.sub(r"\{(\w+)\}", r"/?(?P<\1>.+?)", pattern)
 
 
-def without_version(path: str) -> str:
-    """The path behind `/v1.NN`, or a refusal of a version that is not spoken."""
+def split_version(path: str) -> tuple[tuple[int, int], str]:
+    """The version that a path begins with, the newest where it says none, and the path behind it."""
     match = _VERSION.match(path)
-    if match is None:
-        return path
-    version = (int(match[1]), int(match[2]))
+    return (_pair(f"{match[1]}.{match[2]}"), path[match.end() :]) if match else (_pair(API_VERSION), path)
+
+
+def check_version(version: tuple[int, int]) -> None:
+    """Refuse a version that is not spoken."""
+    said = f"client version {version[0]}.{version[1]}"
     if version > _pair(API_VERSION):
-        raise InvalidParameterError(
-            f"client version {match[1]}.{match[2]} is too new. Maximum supported API version is {API_VERSION}"
-        )
+        raise InvalidParameterError(f"{said} is too new. Maximum supported API version is {API_VERSION}")
     if version < _pair(MIN_API_VERSION):
         raise InvalidParameterError(
-            f"client version {match[1]}.{match[2]} is too old. Minimum supported API version is {MIN_API_VERSION}, "
+            f"{said} is too old. Minimum supported API version is {MIN_API_VERSION}, "
             "please upgrade your client to a newer version"
         )
-    return path[match.end() :]
 
 
 def _pair(version: str) -> tuple[int, int]:

@@ -20,13 +20,16 @@ from grpclib.exceptions import GRPCError
 
 from runtime.daemon.call import Call, empty_reply, error_reply
 from runtime.daemon.errors import ApiError, NotModified
-from runtime.daemon.router import Route, Router, without_version
+from runtime.daemon.router import Route, Router, check_version, split_version
 
 log = logging.getLogger("daemon")
 
 
 _FOR_EVER_S = 1e9
 """How long a refused request's body is still read: hanging up on who is sending it would lose them the answer."""
+
+
+_FIRST_WITH_JSON_ERRORS = (1, 24)
 
 
 class ListenError(Exception):
@@ -62,28 +65,31 @@ class ApiServer:
             connection.force_close()  # and its request is cancelled, by `handler_cancellation`
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        version, path = split_version(request.path)
+        as_text = version < _FIRST_WITH_JSON_ERRORS
         try:
-            route, words = self._router.find(request.method, without_version(request.path))
+            route, words = self._router.find(request.method, path)
+            check_version(version)
             return await self._run(route, Call(request, words))
         except ApiError as error:
-            return error_reply(error.message, error.status)
+            return error_reply(error.message, error.status, as_text)
         except NotModified:
             return empty_reply(304)
         except GRPCError as error:
             if request.writer.output_size:
                 raise
-            return error_reply(error.message or "containerd refused without a word", 500)
+            return error_reply(error.message or "containerd refused without a word", 500, as_text)
         except (OSError, asyncio.IncompleteReadError) as error:
             if request.writer.output_size or (isinstance(error, ConnectionError) and request.transport is None):
                 raise
             log.warning("%s %s: %s", request.method, request.path, error)
-            return error_reply(f"{error}", 500)
+            return error_reply(f"{error}", 500, as_text)
         except Exception as error:
             # The edge of the program: one request's mistake is logged whole, and is no other client's business.
             log.exception("%s %s", request.method, request.path)
             if request.writer.output_size:
                 raise  # aiohttp hangs up: a second head would be read as part of the stream that has begun
-            return error_reply(f"internal error: {type(error).__name__}: {error}", 500)
+            return error_reply(f"internal error: {type(error).__name__}: {error}", 500, as_text)
 
     async def _run(self, route: Route, call: Call) -> web.StreamResponse:
         if route.streams:

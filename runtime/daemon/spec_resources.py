@@ -28,9 +28,10 @@ def build(host: dict[str, Any], rootless: bool) -> dict[str, Any]:
     """The limits of a container."""
     resources: dict[str, Any] = {
         "memory": _present(
-            limit=host["Memory"],
-            swap=host["MemorySwap"],
-            reservation=host["MemoryReservation"],
+            # A negative one is no limit: dockerd passes on those above 0.
+            limit=max(host["Memory"], 0),
+            swap=max(host["MemorySwap"], 0),
+            reservation=max(host["MemoryReservation"], 0),
             swappiness=host["MemorySwappiness"],
             disableOOMKiller=host["OomKillDisable"],
         ),

@@ -4,7 +4,7 @@ import re
 import time
 from datetime import UTC, datetime
 
-from runtime.daemon.errors import InvalidParameterError
+from runtime.daemon.errors import InvalidParameterError, ServerError
 
 ZERO = "0001-01-01T00:00:00Z"
 """Go's zero time: never happened."""
@@ -46,7 +46,13 @@ def from_query(text: str, now_ns: int) -> int | None:
     if re.fullmatch(r"(\d+(?:\.\d+)?(?:ns|us|ms|h|m|s))+", text):
         parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|ms|h|m|s)", text)
         return now_ns - int(sum(float(count) * _DURATION_UNITS_NS[unit] for count, unit in parts))
-    return from_rfc3339(text)
+    try:
+        return from_rfc3339(text)
+    except InvalidParameterError as error:
+        whole, _, fraction = text.partition(".")
+        number = whole if not re.fullmatch(r"[+-]?\d{1,18}", whole) else fraction
+        why = "value out of range" if re.fullmatch(r"[+-]?\d+", number) else "invalid syntax"
+        raise ServerError(f'strconv.ParseInt: parsing "{number}": {why}') from error
 
 
 def from_protobuf(timestamp: object) -> int:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from runtime.daemon.errors import ServerError
 from runtime.daemon.rootfs_files import RootfsFiles
 
+_HIGHEST_ID = 2**31 - 1
+
 
 @dataclass(frozen=True)
 class ProcessUser:
@@ -38,6 +40,8 @@ def resolve(user: str, group_add: list[str], files: RootfsFiles) -> ProcessUser:
     else:
         additional = [int(row[2]) for row in groups if name and name in row[3].split(",")]
     additional += [_gid(group, groups) for group in group_add]
+    if not all(0 <= number <= _HIGHEST_ID for number in (uid, gid, *additional)):
+        raise ServerError(f"uids and gids must be in range 0-{_HIGHEST_ID}")
     return ProcessUser(uid, gid, tuple(dict.fromkeys([gid, *additional])))
 
 

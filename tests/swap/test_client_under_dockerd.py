@@ -141,6 +141,25 @@ def test_run_flags_reach_the_container(client: list[str]) -> None:
         (("run",), 1, "docker: 'docker run' requires at least 1 argument"),
         (("run", "--name", "b@d", "hostbox", "true"), 125, "Invalid container name (b@d)"),
         (("logs", "nosuch"), 1, "No such container: nosuch"),
+        *(
+            (("run", flag, size, "hostbox", "true"), 125, f"Error response from daemon: {words}")
+            for size in ("99999999999999999999g", "9999999999g")
+            for flag, words in (
+                ("-m", "Minimum memory limit allowed is 6MB"),
+                ("--shm-size", "SHM size can not be less"),
+            )
+        ),
+        (("run", "--cpus", "9223372036854775807", "hostbox", "true"), 125, "Range of CPUs is from 0.01"),
+        *(
+            (
+                ("run", f"--{flag}", "9" * 20, "hostbox", "true"),
+                125,
+                f'ParseInt: parsing "{"9" * 20}": value out of range',
+            )
+            for flag in ("cpu-shares", "cpu-period", "cpu-quota", "pids-limit", "oom-score-adj", "stop-timeout")
+        ),
+        (("run", "--ulimit", f"nofile={'9' * 20}", "hostbox", "true"), 125, "value out of range"),
+        (("run", "-m", "5kk", "hostbox", "true"), 125, "invalid suffix: 'kk'"),
         (("nosuch",), 1, "docker: unknown command: docker nosuch"),
     ],
 )

@@ -7,7 +7,7 @@ from runtime.daemon import container_views, process_list
 from runtime.daemon.call import Call, json_reply
 from runtime.daemon.disk_usage import container_sizes
 from runtime.daemon.engine import Engine
-from runtime.daemon.errors import InvalidParameterError
+from runtime.daemon.errors import InvalidParameterError, ServerError, UnreadableError
 from runtime.daemon.router import Route
 
 
@@ -22,7 +22,10 @@ class ContainerRoutes:
             raise InvalidParameterError(
                 f"Content-Type specified ({call.request.content_type}) must be 'application/json'"
             )
-        container, warnings = await self._engine.creator.create(await call.json(), call.text("name"))
+        try:
+            container, warnings = await self._engine.creator.create(await call.json(no_body="EOF"), call.text("name"))
+        except UnreadableError as error:
+            raise ServerError(error.message) from error  # the one body whose errors dockerd does not classify
         body: CreateReply = {"Id": container.id, "Warnings": warnings}
         return json_reply(body, 201)
 

@@ -7,6 +7,7 @@ from runtime.daemon.attach import Attachment, AttachWishes
 from runtime.daemon.call import Call, empty_reply, json_reply
 from runtime.daemon.engine import Engine
 from runtime.daemon.errors import ConflictError
+from runtime.daemon.exec_sessions import check_request
 from runtime.daemon.hijack import HijackedReply, hijack
 from runtime.daemon.router import Route
 from runtime.daemon.routes.lifecycle import window_size
@@ -20,15 +21,17 @@ class ExecRoutes:
         self._execs = engine.execs
 
     async def create(self, call: Call) -> web.StreamResponse:
+        asked = await call.json()
+        check_request(asked)
         container = self._engine.containers.find(call.name)
         await self._engine.lifecycle.settled(container)
-        session = self._execs.create(container, await call.json())
+        session = self._execs.create(container, asked)
         return json_reply({"Id": session.id}, 201)
 
     async def start(self, call: Call) -> web.StreamResponse:
         """Detached: 200 when it runs. Otherwise the connection becomes its streams first, and then it is run."""
-        session = self._execs.find(call.name)
         asked = await call.json()
+        session = self._execs.find(call.name)
         if session.started:
             raise ConflictError(f"Error: Exec command {session.id} has already run")
         await self._engine.lifecycle.require_running(session.container)
@@ -54,7 +57,8 @@ class ExecRoutes:
         return HijackedReply()
 
     async def resize(self, call: Call) -> web.StreamResponse:
-        await self._execs.resize(self._execs.find(call.name), *window_size(call))
+        size = window_size(call)
+        await self._execs.resize(self._execs.find(call.name), *size)
         return empty_reply(201)
 
     async def inspect(self, call: Call) -> web.StreamResponse:

@@ -9,7 +9,7 @@ from runtime.api.engine_api import WaitReply
 from runtime.daemon.call import Call, empty_reply, stream_reply
 from runtime.daemon.container import Container
 from runtime.daemon.engine import Engine
-from runtime.daemon.errors import ConflictError, InvalidParameterError, NotFoundError
+from runtime.daemon.errors import ConflictError, InvalidParameterError, NotFoundError, ServerError
 from runtime.daemon.router import Route
 from runtime.daemon.signals import parse_signal
 
@@ -29,11 +29,13 @@ class LifecycleRoutes:
         return empty_reply()
 
     async def stop(self, call: Call) -> web.StreamResponse:
-        await self._lifecycle.stop(self._container(call), call.number("t"))
+        seconds = call.number("t")
+        await self._lifecycle.stop(self._container(call), seconds)
         return empty_reply()
 
     async def restart(self, call: Call) -> web.StreamResponse:
-        await self._lifecycle.restart(self._container(call), call.number("t"))
+        seconds = call.number("t")
+        await self._lifecycle.restart(self._container(call), seconds)
         return empty_reply()
 
     async def kill(self, call: Call) -> web.StreamResponse:
@@ -54,7 +56,8 @@ class LifecycleRoutes:
         return empty_reply()
 
     async def resize(self, call: Call) -> web.StreamResponse:
-        await self._lifecycle.resize(self._container(call), *window_size(call))
+        size = window_size(call)
+        await self._lifecycle.resize(self._container(call), *size)
         return empty_reply(200)
 
     async def rename(self, call: Call) -> web.StreamResponse:
@@ -106,7 +109,10 @@ class LifecycleRoutes:
 
 def window_size(call: Call) -> tuple[int, int]:
     """`h` and `w` of a resize."""
-    height, width = call.number("h"), call.number("w")
+    try:
+        height, width = call.number("h"), call.number("w")
+    except ServerError as error:
+        raise InvalidParameterError(error.message) from error  # the one place where dockerd classifies it
     if height is None or width is None or not (0 <= height < 65536 and 0 <= width < 65536):
         raise InvalidParameterError("invalid terminal size: want h and w from 0 to 65535")
     return height, width

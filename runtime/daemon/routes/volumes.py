@@ -4,6 +4,8 @@ from aiohttp import web
 
 from runtime.daemon.call import Call, empty_reply, json_reply
 from runtime.daemon.engine import Engine
+from runtime.daemon.errors import InvalidParameterError, ServerError
+from runtime.daemon.json_types import check_types
 from runtime.daemon.router import Route
 
 
@@ -22,15 +24,19 @@ class VolumeRoutes:
         ]
 
     async def list_all(self, call: Call) -> web.StreamResponse:
-        names = call.filters().get("name", [])
+        try:
+            names = call.filters().get("name", [])
+        except ServerError as error:
+            raise InvalidParameterError(f"error reading volume filters: {error.message}") from error
         found = [v for v in self._volumes.all() if not names or any(name in v["Name"] for name in names)]
         return json_reply({"Volumes": found, "Warnings": None})
 
     async def create(self, call: Call) -> web.StreamResponse:
         body = await call.json()
-        volume = self._volumes.create(
-            str(body.get("Name") or ""), body.get("Labels"), str(body.get("Driver") or "local")
+        check_types(
+            "VolumeCreateBody", body, {"Name": str, "Driver": str, "Labels": {str: str}, "DriverOpts": {str: str}}
         )
+        volume = self._volumes.create(body.get("Name") or "", body.get("Labels"), body.get("Driver") or "local")
         return json_reply(volume, 201)
 
     async def inspect(self, call: Call) -> web.StreamResponse:

@@ -18,11 +18,38 @@ def test_sizes_are_powers_of_1024(text: str, expected: int) -> None:
     assert values.size_bytes(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "m", "abc", "-1", "1x", "1.2.3m"])
-def test_sizes_that_are_none_are_refused(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        *((text, f"invalid size: '{text}'") for text in ("", "m", "abc", "-1")),
+        *((f"5{unit}", f"invalid suffix: '{unit}'") for unit in ("x", "kk", "kbb", "bb", "xib")),
+        ("1.2.3m", 'strconv.ParseFloat: parsing "1.2.3": invalid syntax'),
+        ("1e999", 'strconv.ParseFloat: parsing "1e999": value out of range'),
+    ],
+)
+def test_sizes_that_are_none_are_refused(text: str, words: str) -> None:
     """The words are docker's."""
-    with pytest.raises(ValueError, match="invalid size"):
+    with pytest.raises(ValueError, match=f"^{words}$"):
         values.size_bytes(text)
+
+
+@pytest.mark.parametrize("text", ["99999999999999999999g", "9999999999g", "8589934592g"])
+def test_sizes_beyond_an_int64_turn_negative(text: str) -> None:
+    """As in Go; the daemon refuses them as too small."""
+    assert -(2**63) == values.size_bytes(text)
+
+
+def test_cpus_beyond_an_int64_lose_their_highest_bits() -> None:
+    """As in Go, whose big.Int has an Int64()."""
+    assert -(2**63) <= values.nano_cpus("9223372036854775807") < 2**63
+    assert -1 * 10**9 == values.nano_cpus("-1")
+
+
+@pytest.mark.parametrize(("text", "why"), [("9223372036854775808", "value out of range"), ("x", "invalid syntax")])
+def test_ulimits_are_int64(text: str, why: str) -> None:
+    """The words are Go's."""
+    with pytest.raises(ValueError, match=f'strconv.ParseInt: parsing "{text}": {why}'):
+        values.ulimit(f"nofile={text}")
 
 
 @given(st.integers(min_value=0, max_value=10**14))
