@@ -28,14 +28,13 @@ def prepare_attached(words: RunWords) -> Iterator[Prepared]:
         if option in words.options:
             raise CommandError(
                 f"{option} is for a stack of your own; with --attach the daemons run already, and choose for "
-                "themselves (docker's own --runtime, after `run`, names a runtime)",
-                2,
+                "themselves (docker's own --runtime, after `run`, names a runtime)"
             )
     speed = words.options.get("--speed", _SPEEDS[0])
     if speed not in _SPEEDS:
-        raise CommandError(f"--speed {speed}: a seccomp filter cannot be put into a process that runs already", 2)
+        raise CommandError(f"--speed {speed}: a seccomp filter cannot be put into a process that runs already")
     if os.geteuid() != 0:
-        raise CommandError("--attach: only root may trace the daemons of this host", 125)
+        raise CommandError("--attach: only root may trace the daemons of this host")
     lesson = load_lesson(words.options.get("--lesson", FIRST))
     followed = find(words.options["--attach"])
     recording = words.options.get("--output") or words.options["-o"]
@@ -90,9 +89,9 @@ def find(names: str) -> tuple[Attached, ...]:
         pid = int(name) if name.isdigit() else _pid_of(name)
         started = procfs.start_time(pid)
         if not started or not procfs.argv(pid):
-            raise CommandError(f"--attach {name}: there is no such process", 125)
+            raise CommandError(f"--attach {name}: there is no such process")
         if pid == os.getpid() or pid in _ancestors():
-            raise CommandError(f"--attach {name}: process {pid} runs this command, and cannot be followed by it", 125)
+            raise CommandError(f"--attach {name}: process {pid} runs this command, and cannot be followed by it")
         found.append(Attached(pid, started, os.path.basename(procfs.argv(pid)[0])))
     return tuple(found)
 
@@ -101,10 +100,10 @@ def _pid_of(name: str) -> int:
     """The one process of that program."""
     pids = [pid for pid in procfs.pids() if os.path.basename((procfs.argv(pid) or [""])[0]) == name]
     if not name or not pids:
-        raise CommandError(f"--attach {name}: no process of that name is running here; a pid will do as well", 125)
+        raise CommandError(f"--attach {name}: no process of that name is running here; a pid will do as well")
     if len(pids) > 1:
         listed = "; ".join(f"{pid}: {' '.join(procfs.argv(pid))[:80]}" for pid in sorted(pids))
-        raise CommandError(f"--attach {name}: there are {len(pids)} of that name, say which by its pid ({listed})", 125)
+        raise CommandError(f"--attach {name}: there are {len(pids)} of that name, say which by its pid ({listed})")
     return pids[0]
 
 

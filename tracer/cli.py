@@ -4,8 +4,9 @@ Each verb is a module of its own, imported only when it is asked for, so that ``
 on macOS never imports what exists on Linux alone. Errors become one sentence on stderr and an exit code here and
 nowhere else; GLASSBOTTOM_DEBUG=1 shows where they came from instead.
 
-Exit codes: 0 well; 1 refused; 2 a command line that cannot be understood; 125, 126, 127 and the container's own code
-where a container was to be run, as ``docker run`` has them; 130 interrupted.
+Exit codes: 0 well; 1 refused; 2 a command line that cannot be understood; 130 interrupted. ``run`` and ``record`` have
+those of ``docker run``: the container's own, 126 and 127, and 125 for all that is not the container's doing, be it a
+refusal or a word of ours that cannot be understood.
 """
 
 import importlib
@@ -39,12 +40,13 @@ Start here:
 """
 
 
-class CommandError(Exception):
-    """A verb cannot do what was asked; the message is a sentence, `exit_code` what the shell is told."""
+RUN_CONTAINERS = ("run", "record")
+NOT_THE_CONTAINER = 125
+"""docker's exit code for what is no container's own."""
 
-    def __init__(self, message: str, exit_code: int = 1) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+
+class CommandError(Exception):
+    """A verb cannot do what was asked; the message is a sentence."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -63,6 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         return _complain(f"there is no verb {verb!r}; `glassbottom --help` lists them", 2)
     if os.environ.get("GLASSBOTTOM_DEBUG") == "1":
         return int(importlib.import_module(f"tracer.verbs.{verb}").main(rest))
+    refused = NOT_THE_CONTAINER if verb in RUN_CONTAINERS else 1
     try:
         return int(importlib.import_module(f"tracer.verbs.{verb}").main(rest))
     except KeyboardInterrupt:
@@ -72,9 +75,9 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
     except CommandError as error:
-        return _complain(str(error), error.exit_code)
+        return _complain(str(error), refused)
     except Exception as error:  # noqa: BLE001 - the one place where what nobody expected becomes a sentence
-        return _complain(_describe(error), 1)
+        return _complain(_describe(error), refused)
 
 
 def _describe(error: Exception) -> str:

@@ -92,4 +92,4 @@ def check_writable(path: str) -> None:
             pass
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise CommandError(f"cannot write {path}: {reason}; choose another file with -o", 125) from error
+        raise CommandError(f"cannot write {path}: {reason}; choose another file with -o") from error

@@ -62,7 +62,7 @@ def take_apart(words: Sequence[str], with_value: Sequence[str], without: Sequenc
             if not equals and rest:
                 value = rest.pop(0)
             if not value:
-                raise CommandError(f"{name} needs a value", 2)
+                raise CommandError(f"{name} needs a value")
             if name == "--stack":
                 _check_stack(value)
             taken.options[name] = value
@@ -81,10 +81,9 @@ def _check_stack(name: str) -> None:
         raise CommandError(
             "the daemons of this host are followed only when they are named, because others use them as well: "
             "--attach dockerd,containerd; --stack docker starts real ones of your own",
-            2,
         )
     if name not in seats.STACKS:
-        raise CommandError(f"there is no stack {name!r}: it is one of {', '.join(seats.STACKS)}", 2)
+        raise CommandError(f"there is no stack {name!r}: it is one of {', '.join(seats.STACKS)}")
 
 
 def _after_run(words: list[str]) -> list[str]:
@@ -103,7 +102,6 @@ def _after_run(words: list[str]) -> list[str]:
     raise CommandError(
         f"only `docker run` and `docker container run` can be traced, and this is `{other}`; "
         "options of docker's own (-H, --context) are left out, and an image named docker is docker:latest",
-        125,
     )
 
 

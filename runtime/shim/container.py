@@ -106,7 +106,7 @@ class Container:
                 await self._exec(process, pid_file)
             else:
                 await self._runtime.create(self.id, pid_file, streams.stdio, streams.console_path)
-            process.pid = _read_pid(pid_file)
+            process.pid = self._runtime.read_pid(pid_file, "exec" if process.exec_id else "create")
             streams.begin()
             process.end = self._shim.reaper.claim(process.pid)
         except (TaskError, OSError):
@@ -299,13 +299,6 @@ class Container:
             process.streams.close()
         unmount_all(f"{self.bundle}/rootfs")
         notes.forget_runtime(self.bundle)
-
-
-def _read_pid(pid_file: str) -> int:
-    text = notes.read_note(pid_file)
-    if not text.isdigit():
-        raise TaskError(UNKNOWN, f"OCI runtime wrote no pid into {pid_file}")
-    return int(text)
 
 
 def check_identifier(what: str, value: str) -> None:

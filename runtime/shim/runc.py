@@ -19,7 +19,7 @@ import signal
 import sys
 from typing import NamedTuple
 
-from runtime.shim.bundle import RuntimeOptions
+from runtime.shim.bundle import RuntimeOptions, read_note
 from runtime.shim.errors import UNKNOWN, TaskError
 from runtime.shim.reaper import Reaper
 
@@ -85,6 +85,13 @@ class OciRuntime:
         if console_socket:
             args += ["--console-socket", console_socket]
         await self._call([*args, "--detach", "--pid-file", pid_file, container_id], "exec", stdio)
+
+    def read_pid(self, pid_file: str, verb: str) -> int:
+        """The pid that `create` or `exec` wrote; a program that is no OCI runtime at all may end well without one."""
+        text = read_note(pid_file)
+        if not text.isdigit():
+            raise TaskError(UNKNOWN, f"OCI runtime {verb} failed: {self._options.binary} wrote no pid file")
+        return int(text)
 
     async def kill(self, container_id: str, number: int, *, everybody: bool) -> None:
         """Signal init, or every process of the container."""

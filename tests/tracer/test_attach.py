@@ -89,6 +89,6 @@ def test_processes_speed_is_for_attached_ones(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
 
     assert (done.returncode, done.stderr) == (
-        2,
+        125,
         "glassbottom: --speed processes: it is for --attach; one of full, filtered, wire\n",
     )

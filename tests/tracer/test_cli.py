@@ -74,16 +74,21 @@ def test_every_verb_teaches_by_an_example(verb: str) -> None:
     [
         ((), 2, ""),
         (("fly",), 2, "there is no verb 'fly'"),
-        (("run", "-it", "hostbox", "sh"), 1, "run needs a terminal; `glassbottom record` does not"),
+        (("run", "-it", "hostbox", "sh"), 125, "run needs a terminal; `glassbottom record` does not"),
         (("run", "--foo", "hostbox"), 125, "unknown flag: --foo\n\nUsage:  docker run"),
-        (("run", "--client"), 2, "--client needs a value"),
+        (("run", "--client"), 125, "--client needs a value"),
         (("record", "-o", "x", "run", "--memory", "abc", "hostbox"), 125, "invalid size: 'abc'"),
         (
             ("record", "-o", "/nonexistent/x", "run", "hostbox"),
             125,
             "cannot write /nonexistent/x: no such file or directory; choose another file with -o",
         ),
-        (("record", "--speed", "fast", "run", "hostbox"), 2, "--speed fast: it is one of full, filtered, wire"),
+        (("record", "--speed", "fast", "run", "hostbox"), 125, "--speed fast: it is one of full, filtered, wire"),
+        (("record", "--lesson", "nosuch", "run", "hostbox"), 125, "there is no lesson 'nosuch'; there are: 010"),
+        *(
+            (("record", f"--{seat}", "nosuch", "run", "hostbox"), 125, f"cannot put 'nosuch' in the {seat} seat")
+            for seat in ("runtime", "daemon", "containerd", "client")
+        ),
         (("record", "-o", "/", "run", "hostbox"), 125, "cannot write /: is a directory"),
         (("record", "-o", "/dev/full", "run", "hostbox"), 125, "cannot write /dev/full: it is a device or a pipe"),
         (

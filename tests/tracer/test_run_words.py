@@ -41,20 +41,16 @@ def test_our_options_end_at_the_first_word_of_dockers(
     ],
 )
 def test_what_is_not_run_is_refused(words: list[str], named: str) -> None:
-    """`ps` is no image; exit code 125, as docker's own refusals have."""
-    with pytest.raises(CommandError, match=f"only `docker run` .* can be traced, and this is {named}; ") as raised:
+    """`ps` is no image."""
+    with pytest.raises(CommandError, match=f"only `docker run` .* can be traced, and this is {named}; "):
         take_apart(["-o", "f", "--", *words], WITH_VALUE)
-
-    assert raised.value.exit_code == 125
 
 
 @pytest.mark.parametrize("words", [["-o"], ["-o", "", "x"], ["--output=", "x"]])
 def test_an_option_without_its_value_is_a_sentence(words: list[str]) -> None:
-    """Exit code 2: the command line cannot be understood."""
-    with pytest.raises(CommandError, match=r"(-o|--output) needs a value") as raised:
+    """Not the next option, and not nothing."""
+    with pytest.raises(CommandError, match=r"(-o|--output) needs a value"):
         take_apart(words, WITH_VALUE)
-
-    assert raised.value.exit_code == 2
 
 
 def test_docker_words_are_refused_in_dockers_words(capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,9 +90,9 @@ def record(words: RunWords) -> int:
             session.quit()
         ended = _last_event(prepared.recording)
         if not isinstance(ended, RecordingEnded):
-            raise CommandError(session.failure or "the engine ended before the run did", 125)
+            raise CommandError(session.failure or "the engine ended before the run did")
         if ended.exit_code is None:
-            raise CommandError(f"{ended.reason}{last_words(prepared.recording)}", 125)
+            raise CommandError(f"{ended.reason}{last_words(prepared.recording)}")
         return ended.exit_code
 
 
@@ -114,7 +114,7 @@ def _check_speed(words: RunWords) -> None:
     asked = words.options.get("--speed", "full")
     if asked not in known:
         why = "it is for --attach; one of" if asked == "processes" else "it is one of"
-        raise CommandError(f"--speed {asked}: {why} {', '.join(known)}", 2)
+        raise CommandError(f"--speed {asked}: {why} {', '.join(known)}")
 
 
 def _refuse_where_nothing_runs() -> None:
@@ -123,4 +123,4 @@ def _refuse_where_nothing_runs() -> None:
     missing = can_run_live()
     if missing:
         why = "; ".join(f"{finding.detail}: {finding.help}" for finding in missing)
-        raise CommandError(f"nothing can be recorded here: {why}", 125)
+        raise CommandError(f"nothing can be recorded here: {why}")

@@ -71,7 +71,7 @@ def _run_live(words: RunWords) -> int:
 
         exit_code = run_live(session, stop)
         if session.failure:
-            raise CommandError(session.failure, 125)
+            raise CommandError(session.failure)
         return exit_code
 
 

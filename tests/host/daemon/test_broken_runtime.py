@@ -33,7 +33,7 @@ class BrokenStack(Stack):
             path.write_text(WRAPPER.format(verb=verb, runtime=shutil.which("runc")))
             path.chmod(0o755)
             flags += ["--add-runtime", f"no-{verb}={path}"]
-        return flags
+        return [*flags, "--add-runtime", f"true={shutil.which('true')}"]
 
     def slow_create(self) -> tuple[Path, Path]:
         """Let `no-create` wait in its call: the FIFO that tells that it is called, and the one that lets it go on."""
@@ -53,6 +53,18 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokenStack]:
     one.stop()
     log = Path(one.folder, "log").read_text()
     assert "Traceback" not in log, log
+
+
+def test_a_runtime_that_is_none_is_named(stack: Stack) -> None:
+    """It ends well, and no container is there."""
+    body = {"Image": "hostbox", "Cmd": ["true"], "HostConfig": {"Runtime": "true"}}
+    _, created = stack.ask("POST", "/containers/create", body)
+
+    status, reply = stack.ask("POST", f"/containers/{created['Id']}/start")
+
+    assert 500 == status
+    assert f"OCI runtime create failed: {shutil.which('true')} wrote no pid file" in reply["message"]
+    assert 204 == stack.ask("DELETE", f"/containers/{created['Id']}")[0]
 
 
 @pytest.mark.parametrize("verb", ["create", "start"])
