@@ -12,7 +12,7 @@ import shutil
 import time
 from typing import Any
 
-from runtime.daemon import host_config, mount_points, name_generator, writable_layer
+from runtime.daemon import host_config, limits, mount_points, name_generator, writable_layer
 from runtime.daemon.container import Container
 from runtime.daemon.container_store import ContainerStore
 from runtime.daemon.containerd_client import Containerd
@@ -180,10 +180,8 @@ class Creator:
     def _warnings(self, container: Container) -> list[str]:
         host = container.host_config
         warnings = self._networks.warnings(container)
-        if self._facts.rootless and (host["Memory"] or host["NanoCpus"] or host["PidsLimit"]):
-            warnings.append(
-                "Running rootless: the limits are set where the cgroup is delegated, and given up elsewhere"
-            )
+        if self._facts.rootless:
+            warnings += limits.warnings(host, host["CgroupParent"] or self._options.cgroup_parent)
         if host["OomKillDisable"] and not host["Memory"]:
             warnings.append(
                 "OOM killer is disabled for the container, but no memory limit is set, this can result in the system "

@@ -19,6 +19,7 @@ from runtime.daemon.events import EventLog
 from runtime.daemon.firewall import BridgeRules, Firewall
 from runtime.daemon.network import PREDEFINED, Network, NetworkRecords
 from runtime.daemon.options import DaemonOptions
+from runtime.daemon.port_bindings import wanted_ports
 
 log = logging.getLogger("daemon")
 
@@ -191,11 +192,16 @@ class Networks:
 
     def warnings(self, container: Container) -> list[str]:
         """What the user should know about a container's network."""
-        mode = container.host_config["NetworkMode"]
-        if mode == "host" and container.host_config["PortBindings"]:
+        host = container.host_config
+        mode = host["NetworkMode"]
+        if mode == "host" and host["PortBindings"]:
             return ["Published ports are discarded when using host network mode"]
         if mode in ("default", "bridge") and self.problem:
-            return [f"No bridge network: {self.problem}. The container has a loopback interface only."]
+            ports = dict.fromkeys(
+                f"{want.container_port}/{want.protocol}" for want in wanted_ports(container.config, host)
+            )
+            lost = f"; not published: {', '.join(ports)}" if ports else ""
+            return [f"No bridge network: {self.problem}. The container has a loopback interface only{lost}."]
         return []
 
     def host_warnings(self) -> list[str]:

@@ -135,9 +135,18 @@ def test_a_whole_stack_runs_for_an_ordinary_user_and_is_gone_after(user: "Ordina
         *("sh", "-c", "hostname; id -u; echo $$"),
     )
     left = user.run(user.python, "-m", "runtime.client", "-H", host, "run", "-d", "hostbox", "sleep", "1000")
+    flags = ("-m", "64m", "--pids-limit", "9", "-p", "18080:80", "-p", "18081:81/udp")
+    limited = user.run(
+        user.python, "-m", "runtime.client", "-H", host, "run", "--rm", *flags, "hostbox", "cat", "/proc/self/cgroup"
+    )
     stack.send_signal(signal.SIGTERM)
     _, complaints = stack.communicate()
 
+    assert limited.returncode == 0, limited.stderr
+    given_up = "Running rootless: --memory, --pids-limit given up, no limit is set: /sys/fs/cgroup"
+    assert (given_up in limited.stderr) == ("glassbottom-" not in limited.stdout), limited.stderr
+    unpublished = "The container has a loopback interface only; not published: 80/tcp, 81/udp."
+    assert (unpublished in limited.stderr) == ("No bridge network" in limited.stderr), limited.stderr
     assert (done.returncode, done.stdout.split()) == (0, ["inside", "0", "1"]), done.stderr + complaints
     assert (left.returncode, stack.returncode) == (0, 0)
     assert not os.path.exists(f"/tmp/glassbottom-{user.uid}")
