@@ -4,8 +4,8 @@
            --DATA | compressed? (1) | length (4) | message | ... END_STREAM
            <--HEADERS :status=200      <--DATA message      <--HEADERS grpc-status=0 END_STREAM
 
-Messages are reported as they are complete; a status that is not OK is reported as the call's answer. Left out:
-compressed messages (containerd's clients do not ask for compression) are shown by their size.
+Messages are reported as they are complete; a status that is not OK, or comes without any message, as the answer. Left
+out: compressed messages (containerd's clients do not ask for compression) are shown by their size.
 """
 
 from collections.abc import Iterator
@@ -24,10 +24,12 @@ _EARLY_KEPT = 16
 class _Call:
     """One stream: its method and the unfinished message of each direction."""
 
-    __slots__ = ("calls", "early", "ended", "extra", "path", "pending")
+    __slots__ = ("answered", "calls", "early", "ended", "extra", "path", "pending")
 
     def __init__(self) -> None:
         self.path = ""
+        self.answered = False
+        """Whether anything was said in answer to it."""
         self.early: list[Http2Event] = []
         """What was answered before the question's write was reported; two cores make that possible."""
         self.extra: dict[str, Scalar] = {}
@@ -94,6 +96,8 @@ class Grpc:
                     call.extra[f"metadata.{name}"] = headers[name]
             return []
         status = headers.get("grpc-status", "0")
+        if status == "0" and event.end and not call.answered:
+            return [rpc.empty("grpc", call.path, event.calls, call.extra)]
         if status == "0" or not status.isdigit():
             return []
         reason = headers.get("grpc-message", "")
@@ -111,6 +115,7 @@ class Grpc:
                 raise Lost("a gRPC message of impossible size")
             if len(pending) < 5 + length:
                 break
+            call.answered = call.answered or direction == "response"
             compressed, message = pending[0], bytes(pending[5 : 5 + length])
             del pending[: 5 + length]
             cited = calls.cite()

@@ -41,6 +41,13 @@ def decoded(
     return found
 
 
+def empty(protocol: str, path: str, calls: tuple[int, ...], extra: dict[str, Scalar]) -> Decoded:
+    """A stream of answers that ended well before the first."""
+    title = protobufs.short_title(path)
+    fields: dict[str, Scalar] = {"method": title, "service": path.strip("/").rpartition("/")[0], **extra, "status": 0}
+    return Decoded(protocol, "response", title, fields, "[no messages]", calls)
+
+
 def failed(
     protocol: str, path: str, code: int, reason: str, calls: tuple[int, ...], extra: dict[str, Scalar]
 ) -> Decoded:

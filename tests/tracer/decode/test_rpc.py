@@ -127,6 +127,18 @@ def test_grpc_error_status_is_the_answer() -> None:
     assert failed.body == "task c2: not found"
 
 
+def test_grpc_stream_that_ends_well_without_a_message_is_answered() -> None:
+    """A list of nothing: the call is over, and nothing later happens because of it."""
+    grpc = Grpc()
+    grpc.ask(1, "/containerd.services.snapshots.v1.Snapshots/List", b"")
+    grpc.answer(1, [])
+
+    question, answer = converse(grpc.turns)
+
+    assert (question.direction, answer.direction) == ("request", "response")
+    assert (answer.title, answer.fields["status"]) == ("Snapshots/List", 0)
+
+
 def test_grpc_event_stream_shows_each_event_as_what_it_is() -> None:
     """Each envelope of Events/Subscribe is shown once more as a containerd event, its Any unpacked."""
     events = [m for m in converse(a_grpc_conversation()) if m.protocol == "containerd-event"]
