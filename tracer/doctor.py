@@ -95,7 +95,16 @@ def check_privileges() -> Finding:
                 "no namespace or mount can be made: in a container, start it with --privileged",
                 "live",
             )
-        return Finding("namespaces", True, where, needed_for="live")
+        refusal = _in_child(lambda libc: _unshare_and_mount(libc, _CLONE_NEWNS))
+        if not refusal:
+            return Finding("namespaces", True, where, needed_for="live")
+        return Finding(
+            "namespaces",
+            False,
+            f"{where}, who may not mount ({refusal})",
+            "outside of the container or sandbox",
+            "live",
+        )
     refusal = _in_child(lambda libc: _unshare_and_mount(libc, _CLONE_NEWUSER | _CLONE_NEWNS))
     if not refusal:
         return Finding("namespaces", True, "an ordinary user, who can be root of a user namespace", needed_for="live")
@@ -162,7 +171,7 @@ def check_cgroups() -> Finding:
             "cgroups",
             False,
             f"{version[frozenset(kinds)]}, not writable ({(error.strerror or '').lower()})",
-            "no limits on memory, CPU and processes; root has them, and systemd-run --user --scope -p Delegate=yes",
+            "no limits on memory, CPU and processes; root has them",
         )
     return Finding("cgroups", True, f"{version[frozenset(kinds)]}, writable")
 

@@ -40,16 +40,21 @@ def unmount_all(target: str) -> None:
 
 
 def overlay_problem(directory: str) -> str:
-    """Try an overlay of two layers under the directory; return why it cannot be used, or an empty string."""
+    """Try a writable overlay of two layers under the directory; return why it cannot be used, or an empty string.
+
+    containerd tries a read-only one, and so learns only with the first container that a file system takes no upper
+    directory (another overlay does not).
+    """
     with tempfile.TemporaryDirectory(prefix=".overlay-check-", dir=directory) as trial:
-        for name in ("lower1", "lower2", "merged"):
+        for name in ("lower1", "lower2", "upper", "work", "merged"):
             os.mkdir(os.path.join(trial, name))
         # lowerdir takes ":" as a separator and "," ends an option: such a root cannot be given to overlay at all.
         if ":" in trial or "," in trial:
             return f"overlay cannot be used below {directory}: its name holds a colon or a comma"
         merged = os.path.join(trial, "merged")
+        options = f"lowerdir={trial}/lower2:{trial}/lower1,upperdir={trial}/upper,workdir={trial}/work"
         try:
-            mount("overlay", merged, "overlay", f"lowerdir={trial}/lower2:{trial}/lower1")
+            mount("overlay", merged, "overlay", options + (",userxattr" if in_user_namespace() else ""))
         except OSError as error:
             return f"overlay cannot be mounted below {directory}: {(error.strerror or '').lower()}"
         unmount_all(merged)

@@ -20,7 +20,7 @@ USAGE = """usage: python -m runtime.daemon [flags]
   --add-runtime NAME=PATH       an OCI runtime that `docker run --runtime NAME` may ask for (repeatable)
   --default-runtime NAME        the one used when none is asked for (default glassbottom)
   --shim NAME                   containerd's name of the shim (default io.containerd.glassbottom.v1)
-  --snapshotter NAME            overlayfs or native (default overlayfs)
+  --snapshotter NAME            overlayfs or native (default: overlayfs, native where it is not to be had)
   --cgroup-parent PATH          parent of the containers' cgroups (default /docker)
   --registry-mirror URL         where to look for docker.io's images first (repeatable)
   --insecure-registry HOST      a registry whose certificate need not be good, or that has none (repeatable)
@@ -48,7 +48,8 @@ class DaemonOptions:
     """Name -> path of each OCI runtime that may be asked for."""
     default_runtime: str = "glassbottom"
     shim: str = "io.containerd.glassbottom.v1"
-    snapshotter: str = "overlayfs"
+    snapshotter: str = ""
+    """overlayfs or native; empty is overlayfs, or native where containerd has not loaded that."""
     cgroup_parent: str = "/docker"
     bridge: str = ""
     registry_mirrors: tuple[str, ...] = ()
@@ -114,7 +115,7 @@ def _checked(options: DaemonOptions) -> DaemonOptions:
     scheme, separator, path = options.socket.partition("://")
     if separator and scheme != "unix":
         raise UsageError(f"invalid --host {options.socket}: only unix:// sockets are served")
-    if options.snapshotter not in ("overlayfs", "native"):
+    if options.snapshotter not in ("", "overlayfs", "native"):
         raise UsageError(f"invalid --snapshotter {options.snapshotter}: want overlayfs or native")
     if options.default_runtime not in options.runtimes:
         raise UsageError(f"--default-runtime {options.default_runtime} is not among: {', '.join(options.runtimes)}")

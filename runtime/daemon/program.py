@@ -6,9 +6,12 @@ import logging
 import os
 import signal
 import sys
+from dataclasses import replace
 
 from grpclib.exceptions import GRPCError
 
+from runtime.api.containerd import snapshots_pb2
+from runtime.daemon.containerd_client import Containerd, Status
 from runtime.daemon.engine import Engine
 from runtime.daemon.options import USAGE, DaemonOptions, UsageError, parse_arguments
 from runtime.daemon.router import Router
@@ -21,7 +24,7 @@ async def serve(options: DaemonOptions) -> None:
     """Run until SIGTERM or SIGINT; a second one stops the containers at once."""
     refuse_if_in_use(options.socket)
     await _reach_containerd(options.containerd)
-    engine = Engine(options)
+    engine = Engine(replace(options, snapshotter=options.snapshotter or await _best_snapshotter(options)))
     await engine.start()
     server = ApiServer(Router(all_routes(engine)))
     stop, hurry = asyncio.Event(), asyncio.Event()
@@ -52,6 +55,22 @@ async def _reach_containerd(address: str) -> None:
     if not os.path.exists(address):
         logging.getLogger("daemon").info("waiting for containerd at %s", address)
     await wait_for_socket(address)
+
+
+async def _best_snapshotter(options: DaemonOptions) -> str:
+    """overlayfs, or plain copies where containerd has not loaded it (moby: the priority list of graphdriver)."""
+    containerd = Containerd(options.containerd, options.namespace)
+    try:
+        await containerd.snapshots.call("Stat", snapshots_pb2.StatSnapshotRequest(snapshotter="overlayfs", key="none"))
+    except GRPCError as error:
+        if error.status is Status.INVALID_ARGUMENT:
+            logging.getLogger("daemon").warning("layers are copied, not stacked: %s", error.message)
+            return "native"
+        if error.status is not Status.NOT_FOUND:
+            raise
+    finally:
+        containerd.close()
+    return "overlayfs"
 
 
 def main(arguments: list[str]) -> int:

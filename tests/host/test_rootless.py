@@ -181,3 +181,41 @@ def processes_of_user(uid: int) -> list[str]:
         except OSError:
             continue
     return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("namespaces", ["-Ur", "-Urm"])
+def test_root_of_a_namespace_runs_whosever_the_mounts_are(namespaces: str, tmp_path: Path) -> None:
+    """`unshare -Ur` keeps a mount namespace in which it may not mount: the stack makes one of its own."""
+    command = [sys.executable, "-m", "tracer", "record", "-o", str(tmp_path / "run.jsonl")]
+    done = subprocess.run(
+        ["unshare", namespaces, *command, "--", "docker", "run", "--rm", "hostbox", "echo", "hi"],
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.returncode, done.stdout) == (0, "hi\n"), done.stderr
+
+
+@pytest.mark.slow
+def test_layers_are_copied_where_overlay_is_not_to_be_had(tmp_path: Path) -> None:
+    """An overlay takes no other overlay as its upper directory: the daemon turns to the native snapshotter."""
+    for name in ("lower", "upper", "work", "merged"):
+        (tmp_path / name).mkdir()
+    options = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+    merged = tmp_path / "merged"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(merged)], check=True)
+    command = [sys.executable, "-m", "tracer", "stack", "up", "--root", str(merged / "s")]
+    stack = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert stack.stdout
+        host = stack.stdout.readline().strip().removeprefix("export DOCKER_HOST=")
+        run = [sys.executable, "-m", "runtime.client", "-H", host, "run", "--rm", "--network", "none", "hostbox"]
+
+        done = subprocess.run([*run, "echo", "hi"], capture_output=True, text=True)
+
+        assert (done.returncode, done.stdout) == (0, "hi\n"), done.stderr
+    finally:
+        stack.terminate()
+        stack.communicate()
+        subprocess.run(["umount", str(merged)], check=True)
