@@ -81,7 +81,8 @@ def dockerd(folder: Path) -> Iterator[NamespacedEngine]:
         load = subprocess.run(["docker", "-H", f"unix://{socket_path}", "load"], input=hostbox_archive())
         assert load.returncode == 0
         yield NamespacedEngine("dockerd", f"unix://{socket_path}", folder, place)
-    subprocess.run(["umount", f"{folder}/exec/netns/default"], check=True)  # dockerd leaves its own namespace mounted
+    if os.path.ismount(f"{folder}/exec/netns/default"):  # its own namespace, which dockerd leaves mounted
+        subprocess.run(["umount", f"{folder}/exec/netns/default"], check=True)
     for parent in cgroups_named(f"gbc-{os.getpid()}"):
         os.rmdir(parent)
 
