@@ -44,7 +44,7 @@ def test_ignored_and_blocked_signals_are_passed_on_as_by_strace(tmp_path: Path, 
 
 
 def by_itself() -> str:
-    """What a program that we start shows: make(1) passes down that 32 and 33 are ignored, and no Python can change it."""
+    """What a program that we start shows: make(1) passes down that 32 and 33 are ignored; Python cannot change it."""
     return subprocess.run(SHOW, stdout=-1, text=True, check=True).stdout
 
 
