@@ -7,6 +7,7 @@
 rtnetlink(7), nfnetlink: importing a library for these few messages would take longer than all the rest.
 """
 
+import errno
 import os
 import socket
 import struct
@@ -36,8 +37,12 @@ def tables_of(plan: StackPlan) -> list[str]:
 
 
 def delete_link(name: str) -> None:
-    """`ip link del NAME`; a veth takes its other end along."""
-    link = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, socket.if_nametoindex(name), 0, 0)
+    """`ip link del NAME`; a veth takes its other end along. Raises OSError, ENODEV where there is none of that name."""
+    try:
+        index = socket.if_nametoindex(name)
+    except OSError:  # without a number
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV)) from None
+    link = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, index, 0, 0)
     _converse(socket.NETLINK_ROUTE, _message(_RTM_DELLINK, link, _REQUEST | _ACK))
 
 

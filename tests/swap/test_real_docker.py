@@ -76,5 +76,5 @@ def test_other_stacks_are_refused_by_name(name: str, says: str) -> None:
     command = [sys.executable, "-m", "tracer", "record", "--stack", name, "hostbox"]
     done = subprocess.run(command, capture_output=True, text=True)
 
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (125, "")
     assert done.stderr.startswith(f"glassbottom: {says}")
