@@ -36,8 +36,7 @@ async def container_sizes(engine: Engine, container: Container) -> tuple[int, in
     else:
         request = snapshots_pb2.UsageRequest(snapshotter=container.snapshotter, key=container.id)
         written = int((await engine.containerd.snapshots.call("Usage", request)).size)
-    image = await engine.images.find(container.image_id)
-    return written, written + image.size
+    return written, written + await engine.images.size_below(container.id)
 
 
 async def disk_usage(engine: Engine) -> dict[str, Any]:

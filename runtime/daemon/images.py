@@ -195,6 +195,15 @@ class ImageStore:
     async def _sizes_of(self, image: Image) -> tuple[int, ...]:
         return tuple([await self._size(chain_id) for chain_id in chain_ids(image.diff_ids)])
 
+    async def size_below(self, container_id: str) -> int:
+        """Bytes of the layers that a container stands on; its image itself may have been removed by force."""
+        request = snapshots_pb2.StatSnapshotRequest(snapshotter=self._snapshotter, key=container_id)
+        size = 0
+        while parent := (await self._containerd.snapshots.call("Stat", request)).info.parent:
+            size += await self._size(parent)
+            request.key = parent
+        return size
+
     async def _size(self, chain_id: str) -> int:
         if chain_id not in self._sizes:
             request = snapshots_pb2.UsageRequest(snapshotter=self._snapshotter, key=chain_id)
