@@ -122,14 +122,29 @@ class Container:
 
 
 def remove_state_directory(directory: str) -> None:
-    """Remove a container's state directory; state.json goes first, so that a half-removed one is not listed."""
+    """Remove a container's state directory; state.json goes first, so that a half-removed one is not listed.
+
+    Looks again while something is left: a `create` whose caller was killed may still be writing there, by new names and
+    renames, until it finds that its directory has gone.
+    """
+    while True:
+        try:
+            for name in sorted(os.listdir(directory), key=lambda name: name != STATE_FILE):
+                _unlink(os.path.join(directory, name))
+            os.rmdir(directory)
+            return
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != 39:  # ENOTEMPTY
+                raise
+
+
+def _unlink(path: str) -> None:
     try:
-        names = os.listdir(directory)
+        os.unlink(path)
     except FileNotFoundError:
-        return
-    for name in sorted(names, key=lambda name: name != STATE_FILE):
-        os.unlink(os.path.join(directory, name))
-    os.rmdir(directory)
+        pass
 
 
 def check_id(container_id: str) -> None:

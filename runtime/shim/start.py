@@ -6,7 +6,8 @@ Real counterpart: containerd runtime/v2/runc/manager (StartShim).
       | exec, cwd = bundle    --->   |
       |                              | bind, listen
       |                              | fork                  --->    | setsid, stdio away, protobuf, epoll
-      | <--- "unix:///...sock", exit |                               |
+      | <--- "unix:///...sock", exit | a byte               --->    | (a pipe: its end without a word means that
+      |                              |                               |  `start` was killed and nobody knows of us)
       | connect (the backlog takes it, however long the imports last)|
 
 The socket is bound before the fork, so the address is good as soon as it is printed. runc's shim executes itself anew
@@ -48,27 +49,39 @@ def start(namespace: str, container_id: str, address: str) -> int:
     path = socket_path(address, namespace, container_id)
     listener = listen(path)
     url = f"unix://{path}"
+    told = -1
     if listener is not None:
+        heard, told = os.pipe()
         pid = os.fork()
         if pid == 0:
-            _become_daemon(keep=listener.fileno())
+            os.close(told)
+            _become_daemon(keep=(listener.fileno(), heard))
             from runtime.shim.serve import serve  # here, because start's own part does not need it and is waited for
 
+            if not os.read(heard, 1):
+                os.unlink(path)
+                return 1
+            os.close(heard)
             serve(listener, namespace, address)
             return 0
         # For a containerd that restarts, and for whoever has to clean up.
         write_note("shim.pid", str(pid))
         write_note("address", url)
     sys.stdout.write(url)
+    sys.stdout.flush()
+    if told >= 0:
+        os.write(told, b"\n")
     return 0
 
 
-def _become_daemon(keep: int) -> None:
+def _become_daemon(keep: tuple[int, int]) -> None:
     """Leave the caller's session and streams: its death, or its terminal's, must not reach the container."""
     os.setsid()
     # Whatever containerd was started with and did not mark close-on-exec would stay open for the container's life.
-    os.closerange(3, keep)
-    os.closerange(keep + 1, os.sysconf("SC_OPEN_MAX"))
+    first, last = sorted(keep)
+    os.closerange(3, first)
+    os.closerange(first + 1, last)
+    os.closerange(last + 1, os.sysconf("SC_OPEN_MAX"))
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
