@@ -1,5 +1,6 @@
 """What every test shares: skips that CI turns into failures, and a check that nothing is left on the host."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -98,12 +99,22 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         session.config.stash[HOST_STATE] = host_state()
 
 
+def _remove_parents_of_real_runtimes(before: set[str]) -> None:
+    """dockerd and runc make cgroups to make cgroups in, and leave them when they end: only what is empty goes."""
+    for name in ("docker", "default"):
+        for group in Path("/sys/fs/cgroup").glob(f"*/{name}"):
+            if str(group) not in before:
+                with contextlib.suppress(OSError):
+                    group.rmdir()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run when something is on the host that was not there before, and name it."""
     before = session.config.stash.get(HOST_STATE, None)
     if before is None:
         return
+    _remove_parents_of_real_runtimes(before)
     # pytest's own folders: it keeps those of the last three runs.
     left = sorted(line for line in host_state() - before if not line.startswith("/tmp/pytest-of-"))
     if left:
