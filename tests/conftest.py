@@ -69,6 +69,12 @@ def runtime_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 STACK_PROGRAM = re.compile(
     r"glassbottom|runtime\.|tracer\.|dockerd|containerd|runc|crun|conmon|docker-registry|slirp4netns|pasta"
 )
+KEPT = (
+    *("/tmp/pytest-of-", "/tmp/tmux-"),  # pytest keeps the folders of the last three runs
+    *("/run/docker", "/var/run/docker", "/run/containerd", "/run/containers", "/run/libpod", "/run/crun", "/run/runc"),
+    *("/run/netns", "/run/mount", "/run/glassbottom-oci", "/var/lib/containers", "/var/lib/cni"),
+)
+"""Folders that programs make for themselves when they are first used, and keep: how these lines begin."""
 HOST_STATE = pytest.StashKey[set[str]]()
 
 
@@ -115,8 +121,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if before is None:
         return
     _remove_parents_of_real_runtimes(before)
-    # pytest's own folders: it keeps those of the last three runs.
-    left = sorted(line for line in host_state() - before if not line.startswith("/tmp/pytest-of-"))
+    left = sorted(line for line in host_state() - before if not line.startswith(KEPT))
     if left:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         print("\nleft behind on the host:", *left, sep="\n  ")
