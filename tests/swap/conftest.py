@@ -1,5 +1,7 @@
 """A private containerd in a directory of its own, real or ours, with real ctr as its client."""
 
+import contextlib
+import functools
 import itertools
 import os
 import select
@@ -15,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from tests.swap import test_docker_cli as docker_cli
 
 PATIENCE = 20.0
 """Seconds after which a test that waits for an event has failed."""
@@ -229,3 +233,13 @@ def launch_containerd(short_directory: Path, busybox_rootfs: Path) -> Iterator[C
     for containerd in launched:
         assert [] == containerd.shim_pids()
         assert [] == (list(containerd.bundles.iterdir()) if containerd.bundles.exists() else [])
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], docker_cli.Engine]]:
+    """Each daemon, `dockerd` and `ours`, from when it is first asked for until the last test of a file."""
+    missing = [name for name in docker_cli.BINARIES if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    with contextlib.ExitStack() as up:
+        yield functools.cache(lambda seat: up.enter_context(docker_cli.stack_up(seat, tmp_path_factory.mktemp("cli"))))

@@ -7,14 +7,12 @@ there is wrong itself. A third seat, our daemon on real containerd and runc, run
 import asyncio
 import contextlib
 import fcntl
-import functools
 import io
 import json
 import os
 import pty
 import re
 import select
-import shutil
 import struct
 import subprocess
 import sys
@@ -104,16 +102,6 @@ def stack_up(seat: str, folder: Path) -> Iterator[Engine]:
         stack.wait()
         stack.stdout.close()
         log.close()
-
-
-@pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Engine]]:
-    """Each daemon from when it is first asked for until the last test."""
-    missing = [name for name in BINARIES if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
-    with contextlib.ExitStack() as up:
-        yield functools.cache(lambda seat: up.enter_context(stack_up(seat, tmp_path_factory.mktemp("cli"))))
 
 
 @pytest.fixture

@@ -1,13 +1,10 @@
 """Images through the real docker CLI: archives, names, filters, removal; dockerd first, then ours."""
 
-import contextlib
-import functools
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from tests.swap.test_docker_cli import BINARIES, Case, Engine, load_cases, plain, stack_up
+from tests.swap.test_docker_cli import Case, Engine, load_cases, plain
 
 pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow]
 
@@ -20,16 +17,6 @@ docker rmi -f $(docker images -q -f dangling=true) >/dev/null 2>&1
 docker tag kept:1 hostbox:latest
 docker rmi kept:1 >/dev/null
 """
-
-
-@pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Engine]]:
-    """Each daemon from when it is first asked for until the last test."""
-    missing = [name for name in BINARIES if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
-    with contextlib.ExitStack() as up:
-        yield functools.cache(lambda seat: up.enter_context(stack_up(seat, tmp_path_factory.mktemp("images"))))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)

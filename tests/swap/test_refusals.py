@@ -1,16 +1,14 @@
 """What cannot be read, under dockerd and then under ours: the same status, and the same words."""
 
 import contextlib
-import functools
 import http.client
 import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from tests.host.daemon.stacks import UnixConnection
-from tests.swap.test_docker_cli import BINARIES, Engine, stack_up
+from tests.swap.test_docker_cli import Engine
 
 pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow]
 
@@ -127,16 +125,6 @@ REFUSALS: list[tuple[str, str | None, int, str]] = [
     ),
     ("GET /nosuch", None, 404, "page not found"),
 ]
-
-
-@pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Engine]]:
-    """Each daemon from when it is first asked for until the last test."""
-    missing = [name for name in BINARIES if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
-    with contextlib.ExitStack() as up:
-        yield functools.cache(lambda seat: up.enter_context(stack_up(seat, tmp_path_factory.mktemp("refusals"))))
 
 
 @pytest.fixture(params=["dockerd", "ours"], scope="module")
