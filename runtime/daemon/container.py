@@ -35,6 +35,16 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class Link:
+    """One `--link` of a container."""
+
+    child_id: str
+    child_name: str
+    """What the other was called when the link was made: its name now is its own affair."""
+    alias: str
+
+
+@dataclass(frozen=True)
 class PublishedPort:
     """An address and port of the host's that leads to a port of a container's."""
 
@@ -102,6 +112,9 @@ class Container:
     """What is published now; what is wanted is in `host_config`."""
     interfaces: int = 0
     """How many it has had in this run: the next is called by the next number, though one has gone meanwhile."""
+    links: list[Link] = field(default_factory=list)
+    linked_hosts: list[str] = field(default_factory=list)
+    """The lines about them in /etc/hosts, as of now."""
     shm_path: str = ""
     """Where its /dev/shm is on the host, for others to share; empty where none may."""
 
@@ -206,6 +219,8 @@ class Container:
             "endpoints": [asdict(endpoint) for endpoint in self.endpoints],
             "ports": [asdict(port) for port in self.ports],
             "interfaces": self.interfaces,
+            "links": [asdict(link) for link in self.links],
+            "linked_hosts": self.linked_hosts,
             "shm_path": self.shm_path,
         }
 
@@ -220,6 +235,7 @@ class Container:
                 "state": State(**document["state"]),
                 "endpoints": [Endpoint(**endpoint) for endpoint in document["endpoints"]],
                 "ports": [PublishedPort(**port) for port in document.get("ports", [])],
+                "links": [Link(**link) for link in document.get("links", [])],
                 "directory": directory,
             }
         )

@@ -32,8 +32,10 @@ _LIST_FILTERS = [
 ]
 
 
-def inspect(container: Container, sizes: tuple[int, int] | None = None) -> dict[str, Any]:
-    """GET /containers/ID/json."""
+def inspect(
+    container: Container, links: list[str] | None = None, sizes: tuple[int, int] | None = None
+) -> dict[str, Any]:
+    """GET /containers/ID/json; `links` are its HostConfig.Links."""
     state, directory = container.state, container.directory
     view: dict[str, Any] = {
         "Id": container.id,
@@ -66,7 +68,7 @@ def inspect(container: Container, sizes: tuple[int, int] | None = None) -> dict[
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": [key for key, session in container.execs.items() if session.running] or None,
-        "HostConfig": container.host_config,
+        "HostConfig": container.host_config | {"Links": links},
         "GraphDriver": {"Data": _graph_data(container), "Name": container.snapshotter},
         "Mounts": [mount_view(point) for point in container.mount_points if point.type != "tmpfs"],
         "Config": container.config,
@@ -101,7 +103,7 @@ def endpoint_view(endpoint: Endpoint, settings: dict[str, Any]) -> dict[str, Any
     """One network of a container, with the settings that were asked for there."""
     return {
         "IPAMConfig": settings.get("IPAMConfig"),
-        "Links": None,
+        "Links": settings.get("Links"),
         "Aliases": endpoint.aliases or None,
         "NetworkID": endpoint.network_id,
         "EndpointID": endpoint.endpoint_id,
@@ -170,7 +172,10 @@ def status_text(container: Container) -> str:
 
 
 def list_item(
-    container: Container, image_of_name: dict[str, str], sizes: tuple[int, int] | None = None
+    container: Container,
+    image_of_name: dict[str, str],
+    linked_as: list[str],
+    sizes: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
     """One entry of GET /containers/json.
 
@@ -178,13 +183,14 @@ def list_item(
         container: whichever.
         image_of_name: the IDs that names of images stand for by now. A container whose image's name has gone, or has
             gone to another image, is shown with the ID.
+        linked_as: what those call it who link to it.
         sizes: bytes of its own layer and of the whole root, where they are asked for.
 
     """
     words = [container.path, *container.args]
     item: dict[str, Any] = {
         "Id": container.id,
-        "Names": [f"/{container.name}"],
+        "Names": [f"/{container.name}", *linked_as],
         "Image": container.image_name
         if image_of_name.get(container.image_name) == container.image_id
         else container.image_id,

@@ -13,13 +13,14 @@ import time
 from typing import Any
 
 from runtime.daemon import host_config, limits, mount_points, name_generator, writable_layer
-from runtime.daemon.container import Container
+from runtime.daemon.container import Container, Link
 from runtime.daemon.container_store import ContainerStore
 from runtime.daemon.containerd_client import Containerd
 from runtime.daemon.errors import InvalidParameterError, NotFoundError, NotModeledError
 from runtime.daemon.events import EventLog
 from runtime.daemon.images import Image, ImageStore
 from runtime.daemon.json_types import INT, check_types
+from runtime.daemon.links import Links
 from runtime.daemon.mount_points import MountPoint
 from runtime.daemon.network_requests import initial_networks, verify_network_mode
 from runtime.daemon.networks import Networks
@@ -50,6 +51,7 @@ class Creator:
         images: ImageStore,
         volumes: VolumeStore,
         networks: Networks,
+        links: Links,
         events: EventLog,
     ) -> None:
         self._options = options
@@ -59,6 +61,7 @@ class Creator:
         self._images = images
         self._volumes = volumes
         self._networks = networks
+        self._links = links
         self._events = events
 
     async def create(self, body: dict[str, Any], name: str) -> tuple[Container, list[str]]:
@@ -69,10 +72,11 @@ class Creator:
         if not body.get("Image"):
             raise InvalidParameterError("No command specified" if not body.get("Cmd") else "image must be specified")
         host = host_config.complete(body.get("HostConfig") or {}, self._options.default_runtime, self._facts.cgroup_v2)
-        warnings = host_config.discard_unsupported(host, self._facts.blkio_weight)
+        warnings = host_config.discard_unsupported(host, self._facts.limits)
         host_config.verify(host, self._options.runtimes)
         self._verify_host(host)
         self._name_lenders(host)
+        links = self._links.resolve(host)
         image = await self._images.find(body["Image"])
         new_id = secrets.token_hex(32)
         config = _complete_config(body, image.run_config, new_id, host)
@@ -91,6 +95,7 @@ class Creator:
                 (path, args),
                 points,
                 initial_networks(host, body.get("NetworkingConfig") or {}),
+                links,
             )
         except BaseException:
             self._containers.release_name(taken)
@@ -145,6 +150,7 @@ class Creator:
         command: tuple[str, list[str]],
         points: list[MountPoint],
         networking: dict[str, Any],
+        links: list[Link],
     ) -> Container:
         snapshotter, directory = self._options.snapshotter, self._containers.directory(id)
         rootfs = await writable_layer.prepare(self._containerd, snapshotter, id, image.chain_id)
@@ -160,6 +166,7 @@ class Creator:
             config=config,
             host_config=host,
             networking=networking,
+            links=links,
             mount_points=[],
             rootfs=rootfs,
             snapshotter=snapshotter,

@@ -48,6 +48,14 @@ def all_host_devices() -> list[dict[str, Any]]:
     return found
 
 
+def refuse_requests(requests: list[dict[str, Any]]) -> None:
+    """`--gpus` asks a vendor's driver to put devices in: there is none here, as in dockerd without nvidia's."""
+    for request in requests:
+        wanted = " ".join(f"[{' '.join(all_of)}]" for all_of in request.get("Capabilities") or [])
+        driver = request.get("Driver") or ""
+        raise ServerError(f'could not select device driver "{driver}" with capabilities: [{wanted}]')
+
+
 def cgroup_rule(device: dict[str, Any], access: str) -> dict[str, Any]:
     """The entry of `linux.resources.devices` that lets the container use a node."""
     return {"allow": True, "type": device["type"], "major": device["major"], "minor": device["minor"], "access": access}

@@ -50,7 +50,8 @@ async def disk_usage(engine: Engine) -> dict[str, Any]:
         "LayersSize": sum(image.size for image in images),
         "Images": [image_item(image) | {"Containers": of_image.count(image.id), "SharedSize": 0} for image in images],
         "Containers": [
-            list_item(container, names, await container_sizes(engine, container)) for container in containers
+            list_item(container, names, engine.links.names_of(container), await container_sizes(engine, container))
+            for container in containers
         ],
         "Volumes": [
             volume

@@ -27,6 +27,7 @@ from runtime.daemon.image_pull import Puller
 from runtime.daemon.image_removal import ImageRemoval
 from runtime.daemon.images import ImageStore
 from runtime.daemon.lifecycle import SIGKILL, Lifecycle
+from runtime.daemon.links import Links
 from runtime.daemon.networks import Networks
 from runtime.daemon.options import DaemonOptions
 from runtime.daemon.references import DEFAULT_IMAGE
@@ -80,7 +81,8 @@ class Engine:
         self.networks = Networks(options, self.containers, self.events)
         self.sandboxes = Sandboxes(self.networks, self.containers, self.events)
         tasks = self.tasks = TaskClient(self.containerd, options)
-        gatherer = SpecGatherer(options, self.facts, self.containers)
+        self.links = Links(self.containers)
+        gatherer = SpecGatherer(options, self.facts, self.containers, self.links)
         strays = Strays(self.containerd, self.containers, tasks, options.snapshotter)
         self.task_events = TaskEvents(self.containerd, self.containers, tasks, self.events, strays)
         self.creator = Creator(
@@ -91,6 +93,7 @@ class Engine:
             self.images,
             self.volumes,
             self.networks,
+            self.links,
             self.events,
         )
         self.lifecycle = Lifecycle(
@@ -98,13 +101,14 @@ class Engine:
             self.containers,
             tasks,
             gatherer,
+            self.links,
             self.sandboxes,
             self.volumes,
             self.events,
             self.background,
             fifo_root,
         )
-        self.execs = ExecStore(tasks, self.task_events, self.events, self.background, fifo_root)
+        self.execs = ExecStore(tasks, self.task_events, self.links, self.events, self.background, fifo_root)
 
     async def start(self) -> None:
         """Everything that must be true before the first request."""

@@ -60,6 +60,7 @@ def write_hosts(container: Container) -> None:
     for entry in container.host_config["ExtraHosts"] or []:
         name, _, address = entry.partition(":")
         lines.append(f"{address}\t{name}")
+    lines += container.linked_hosts
     domain = container.config.get("Domainname")
     names = f"{container.hostname}.{domain} {container.hostname}" if domain else container.hostname
     lines += [f"{endpoint.address}\t{names}" for endpoint in container.endpoints if endpoint.address]

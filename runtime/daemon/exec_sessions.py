@@ -21,6 +21,7 @@ from runtime.daemon.containerd_client import GRPCError
 from runtime.daemon.errors import ApiError, ConflictError, InvalidParameterError, NotFoundError
 from runtime.daemon.events import EventLog
 from runtime.daemon.json_types import check_types
+from runtime.daemon.links import Links
 from runtime.daemon.rootfs_files import RootfsFiles
 from runtime.daemon.spec import environment
 from runtime.daemon.stdcopy import STDOUT
@@ -40,10 +41,11 @@ _KEPT_FINISHED = 32
 class ExecSession:
     """One exec from create until its container stops."""
 
-    def __init__(self, container: Container, request: dict[str, Any]) -> None:
+    def __init__(self, container: Container, request: dict[str, Any], linked_env: list[str]) -> None:
         self.id = secrets.token_hex(32)
         self.container = container
         self.request = request
+        self.linked_env = linked_env
         self.command: list[str] = list(request["Cmd"])
         self.running = False
         self.started = False
@@ -70,9 +72,16 @@ class ExecStore:
     """Creates, runs and finds exec sessions."""
 
     def __init__(
-        self, tasks: TaskClient, task_events: TaskEvents, events: EventLog, background: Background, fifo_root: str
+        self,
+        tasks: TaskClient,
+        task_events: TaskEvents,
+        links: Links,
+        events: EventLog,
+        background: Background,
+        fifo_root: str,
     ) -> None:
         self._tasks = tasks
+        self._links = links
         self._task_events = task_events
         self._events = events
         self._background = background
@@ -85,7 +94,7 @@ class ExecStore:
             raise ConflictError(f"Container {container.id} is not running")
         if container.state.paused:
             raise ConflictError(f"Container {container.name} is paused, unpause the container before exec")
-        session = ExecSession(container, request)
+        session = ExecSession(container, request, self._links.environment(container))
         self._forget_old(container)
         container.execs[session.id] = self._sessions[session.id] = session
         self._event("exec_create", session)
@@ -163,7 +172,7 @@ class ExecStore:
         privileged = bool(request.get("Privileged")) or host["Privileged"]
         kept = capabilities.resolve(host["CapAdd"] or [], host["CapDrop"] or [], privileged)
         held = kept if user.uid == 0 else []
-        env = environment(container)
+        env = environment(container, session.linked_env)
         asked = request.get("Env") or []
         overridden = {entry.partition("=")[0] for entry in asked}
         process: dict[str, Any] = {

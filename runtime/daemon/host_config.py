@@ -7,7 +7,7 @@ never asks whether one is there. What cannot be meant is refused here, in docker
 import os
 from typing import Any
 
-from runtime.daemon import capabilities, log_options
+from runtime.daemon import block_io, capabilities, log_options
 from runtime.daemon.errors import InvalidParameterError, NotModeledError
 from runtime.daemon.json_types import INT, INT64, UINT, UINT16, UINT64, check_types
 
@@ -23,10 +23,8 @@ DEFAULT_SHM_BYTES = 64 * 1024 * 1024
 _NULL = (
     "Binds VolumesFrom CapAdd CapDrop ExtraHosts GroupAdd Links SecurityOpt DeviceCgroupRules DeviceRequests  PidsLimit"
 ).split()
-_EMPTY_LIST = (
-    "Dns DnsOptions DnsSearch BlkioWeightDevice BlkioDeviceReadBps BlkioDeviceWriteBps BlkioDeviceReadIOps  "
-    "BlkioDeviceWriteIOps Devices Ulimits"
-).split()
+_BLKIO_RATES = ("BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps")
+_EMPTY_LIST = (*"Dns DnsOptions DnsSearch Devices Ulimits BlkioWeightDevice".split(), *_BLKIO_RATES)
 _EMPTY_TEXT = (
     "ContainerIDFile VolumeDriver Cgroup PidMode UTSMode UsernsMode Isolation CgroupParent CpusetCpus CpusetMems"
 ).split()
@@ -40,22 +38,13 @@ _FALSE = ["AutoRemove", "Privileged", "PublishAllPorts", "ReadonlyRootfs", "OomK
 _UNSAID: dict[str, dict[str, Any]] = {
     "Ulimits": {"Name": "", "Hard": 0, "Soft": 0},
     "Devices": {"PathOnHost": "", "PathInContainer": "", "CgroupPermissions": ""},
+    "BlkioWeightDevice": {"Path": "", "Weight": 0},
+    **{key: {"Path": "", "Rate": 0} for key in _BLKIO_RATES},
 }
 """What the fields of a list's items are until they are said."""
 
 NOT_MODELED = {
-    "Links": "--link",
-    "DeviceRequests": "--gpus",
     "StorageOpt": "--storage-opt",
-    "VolumeDriver": "--volume-driver",
-    "KernelMemory": "--kernel-memory",
-    "CpuRealtimePeriod": "--cpu-rt-period",
-    "CpuRealtimeRuntime": "--cpu-rt-runtime",
-    "BlkioWeightDevice": "--blkio-weight-device",
-    "BlkioDeviceReadBps": "--device-read-bps",
-    "BlkioDeviceWriteBps": "--device-write-bps",
-    "BlkioDeviceReadIOps": "--device-read-iops",
-    "BlkioDeviceWriteIOps": "--device-write-iops",
 }
 """Flags that would do nothing, refused instead of passed over. FIDELITY.md is made from this."""
 
@@ -63,15 +52,12 @@ _TYPES: dict[str, Any] = (
     {key: [str] for key in (*_NULL[:-1], "Dns", "DnsOptions", "DnsSearch")}
     | {
         **dict.fromkeys(("CapAdd", "CapDrop"), ([str], str)),
-        "DeviceRequests": list,
+        "DeviceRequests": [{"Driver": str, "Count": INT, "DeviceIDs": [str], "Capabilities": [[str]]}],
         "Devices": [dict.fromkeys(("PathOnHost", "PathInContainer", "CgroupPermissions"), str)],
         "Ulimits": [{"Name": str, "Soft": INT64, "Hard": INT64}],
         "BlkioWeightDevice": [{"Path": str, "Weight": UINT16}],
     }
-    | {
-        f"BlkioDevice{what}": [{"Path": str, "Rate": UINT64}]
-        for what in ("ReadBps", "WriteBps", "ReadIOps", "WriteIOps")
-    }
+    | {key: [{"Path": str, "Rate": UINT64}] for key in _BLKIO_RATES}
     | dict.fromkeys((*_EMPTY_TEXT, "NetworkMode", "IpcMode", "CgroupnsMode", "Runtime"), str)
     | dict.fromkeys((*_ZERO, "PidsLimit", "ShmSize", "MemorySwappiness"), INT64)
     | {"OomScoreAdj": INT, "BlkioWeight": UINT16, "IOMaximumIOps": UINT64, "IOMaximumBandwidth": UINT64}
@@ -134,12 +120,20 @@ def complete(sent: dict[str, Any], default_runtime: str, cgroup_v2: bool) -> dic
     return full
 
 
-def discard_unsupported(host: dict[str, Any], blkio_weight: bool) -> list[str]:
-    """Take out what this kernel does not have; returns what the user is to be told of it."""
-    if not host["BlkioWeight"] or blkio_weight:
-        return []
-    host["BlkioWeight"] = 0
-    return ["Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded."]
+def discard_unsupported(host: dict[str, Any], supported: frozenset[str]) -> list[str]:
+    """Take out, or refuse, what this kernel does not have; returns what the user is to be told of it."""
+    told = block_io.discard_unsupported(host, supported)
+    if host["KernelMemory"] and "KernelMemory" not in supported:
+        host["KernelMemory"] = 0
+        told.append(
+            "Your kernel does not support kernel memory limit capabilities or the cgroup is not mounted. "
+            "Limitation discarded."
+        )
+    elif host["KernelMemory"]:
+        told.append("Specifying a kernel memory limit is deprecated and will be removed in a future release.")
+    if any(host[field] and field not in supported for field in ("CpuRealtimePeriod", "CpuRealtimeRuntime")):
+        raise InvalidParameterError("kernel does not support CPU real-time scheduler")
+    return told
 
 
 def verify(host: dict[str, Any], runtimes: dict[str, str]) -> None:
@@ -154,8 +148,7 @@ def verify(host: dict[str, Any], runtimes: dict[str, str]) -> None:
         raise InvalidParameterError(f"Invalid value {host['OomScoreAdj']}, range for oom score adj is [-1000, 1000]")
     if host["ShmSize"] < 0:
         raise InvalidParameterError("SHM size can not be less than 0")
-    if host["BlkioWeight"] and not 10 <= host["BlkioWeight"] <= 1000:
-        raise InvalidParameterError("Range of blkio weight is from 10 to 1000")
+    block_io.verify(host)
     for field, flag in NOT_MODELED.items():
         if host.get(field):
             raise NotModeledError(f"{flag}: not modelled by the glassbottom daemon")
@@ -197,6 +190,8 @@ def _verify_memory(host: dict[str, Any]) -> None:
         raise InvalidParameterError("Minimum memory limit can not be less than memory reservation limit, see usage")
     if 0 < reservation < MINIMUM_MEMORY_BYTES:
         raise InvalidParameterError("Minimum memory reservation allowed is 6MB")
+    if 0 < host["KernelMemory"] < MINIMUM_MEMORY_BYTES:
+        raise InvalidParameterError("Minimum kernel memory limit allowed is 6MB")
     swappiness = host["MemorySwappiness"]
     if swappiness is not None and not 0 <= swappiness <= 100:
         raise InvalidParameterError(f"Invalid value: {swappiness}, valid memory swappiness range is 0-100")
@@ -216,6 +211,8 @@ def _verify_cpu(host: dict[str, Any]) -> None:
         )
     if 0 < host["CpuQuota"] < 1000:
         raise InvalidParameterError("CPU cfs quota can not be less than 1ms (i.e. 1000)")
+    if 0 < host["CpuRealtimePeriod"] < host["CpuRealtimeRuntime"]:
+        raise InvalidParameterError("cpu real-time runtime cannot be higher than cpu real-time period")
     for key in ("CpusetCpus", "CpusetMems"):
         if host[key] and not all(part.strip("0123456789-") == "" and part for part in host[key].split(",")):
             raise InvalidParameterError(

@@ -22,6 +22,7 @@ from runtime.daemon.container_store import ContainerStore
 from runtime.daemon.containerd_client import Containerd, GRPCError, Status
 from runtime.daemon.errors import ApiError, ConflictError, InvalidParameterError, NotModified, ServerError
 from runtime.daemon.events import EventLog
+from runtime.daemon.links import Links
 from runtime.daemon.sandboxes import Sandboxes
 from runtime.daemon.signals import parse_signal
 from runtime.daemon.socket_watch import wait_for_socket
@@ -48,6 +49,7 @@ class Lifecycle:
         containers: ContainerStore,
         tasks: TaskClient,
         gatherer: SpecGatherer,
+        links: Links,
         sandboxes: Sandboxes,
         volumes: VolumeStore,
         events: EventLog,
@@ -58,6 +60,7 @@ class Lifecycle:
         self._containers = containers
         self._tasks = tasks
         self._gatherer = gatherer
+        self._links = links
         self._sandboxes = sandboxes
         self._volumes = volumes
         self._events = events
@@ -108,12 +111,13 @@ class Lifecycle:
         # The namespace exists and the program does not run yet: the one moment to furnish it.
         self._sandboxes.attach(container, pid)
         if container.endpoints:
-            etc_files.write_hosts(container)
+            self._links.write_hosts(container)
         await self._tasks.start(container.id)
         container.stopped.clear()
         container.stopped_by_hand = False
         container.state = State(running=True, pid=pid, started_at=rfc3339(time.time_ns()))
         self._containers.save(container)
+        self._links.tell_parents(container)
         self._events.container("start", container)
 
     async def _start_failed(self, container: Container, error: Exception) -> ApiError:

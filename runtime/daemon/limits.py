@@ -22,13 +22,18 @@ _FLAGS = {
     "CpusetMems": "--cpuset-mems",
     "PidsLimit": "--pids-limit",
     "BlkioWeight": "--blkio-weight",
+    "BlkioWeightDevice": "--blkio-weight-device",
+    "BlkioDeviceReadBps": "--device-read-bps",
+    "BlkioDeviceWriteBps": "--device-write-bps",
+    "BlkioDeviceReadIOps": "--device-read-iops",
+    "BlkioDeviceWriteIOps": "--device-write-iops",
 }
 """Field of HostConfig -> flag. MemorySwap comes with Memory and goes with it."""
 
 
 def warnings(host: dict[str, Any], cgroup_parent: str) -> list[str]:
     """One sentence that names every limit of a container which is given up; nothing where they are all set."""
-    asked = [flag for field, flag in _FLAGS.items() if host[field] not in (None, 0, "", False, -1)]
+    asked = [flag for field, flag in _FLAGS.items() if host[field] not in (None, 0, "", False, -1, [])]
     if not asked:
         return []
     with open("/proc/self/mountinfo", encoding="utf-8") as mountinfo:

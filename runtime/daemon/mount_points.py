@@ -60,7 +60,8 @@ def parse(config: dict[str, Any], host: dict[str, Any], borrowed: Sequence[Mount
         borrowed: from other containers; what is asked for at the same place replaces it.
 
     """
-    points = [_from_bind(text) for text in host.get("Binds") or []]
+    driver = host.get("VolumeDriver") or "local"
+    points = [_from_bind(text, driver) for text in host.get("Binds") or []]
     points += [_from_mount(mount) for mount in host.get("Mounts") or []]
     points += [
         MountPoint("tmpfs", "", _absolute(path, path), options=options or "")
@@ -76,15 +77,15 @@ def parse(config: dict[str, Any], host: dict[str, Any], borrowed: Sequence[Mount
     for path in config.get("Volumes") or {}:
         destination = _absolute(f"/{path.lstrip('/')}", path)  # `-v place` is `/place`, as in dockerd
         if destination not in taken:
-            points.append(MountPoint("volume", "", destination, anonymous=True, copy_up=True))
+            points.append(MountPoint("volume", "", destination, anonymous=True, copy_up=True, driver=driver))
     # A mount below another must come after it, or it would be hidden.
     return sorted(points, key=lambda point: (point.destination.count("/"), point.destination))
 
 
-def _from_bind(text: str) -> MountPoint:
+def _from_bind(text: str, driver: str) -> MountPoint:
     parts = text.split(":")
     if len(parts) == 1:
-        return MountPoint("volume", "", _absolute(text, text), anonymous=True, copy_up=True)
+        return MountPoint("volume", "", _absolute(text, text), anonymous=True, copy_up=True, driver=driver)
     if len(parts) > 3 or not parts[0] or not parts[1]:
         raise InvalidParameterError(f"invalid volume specification: '{text}'")
     source, destination, mode = parts[0], _absolute(parts[1], text), parts[2] if len(parts) == 3 else ""
@@ -104,7 +105,14 @@ def _from_bind(text: str) -> MountPoint:
         raise InvalidParameterError(_misplaced(text, "volume", "BindOptions"))
     _check_volume_name(source)
     return MountPoint(
-        "volume", "", destination, read_only, mode or "z", "", volume=source, copy_up="nocopy" not in words
+        "volume",
+        "",
+        destination,
+        read_only,
+        mode or "z",
+        volume=source,
+        copy_up="nocopy" not in words,
+        driver=driver,
     )
 
 

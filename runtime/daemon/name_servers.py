@@ -9,6 +9,7 @@ from functools import partial
 from runtime.daemon import dns_message, etc_files
 from runtime.daemon.container import Container, Endpoint
 from runtime.daemon.container_store import ContainerStore
+from runtime.daemon.links import link_words
 from runtime.daemon.name_server import NameServer
 from runtime.daemon.networks import Networks
 
@@ -57,7 +58,8 @@ class NameServers:
         return [
             endpoint.address
             for endpoint, other in self._neighbours(asker)
-            if name in (other.name.lower(), *(alias.lower() for alias in endpoint.aliases))
+            if {name, *_linked_by(asker, endpoint.network, name)}
+            & {other.name.lower(), *(alias.lower() for alias in endpoint.aliases)}
         ]
 
     def _names_of(self, asker: Container, address: str) -> list[str]:
@@ -85,3 +87,9 @@ class NameServers:
         if all(network is None or network.internal for network in networks):
             return []
         return etc_files.servers_outside(asker)
+
+
+def _linked_by(asker: Container, network: str, alias: str) -> list[str]:
+    """Whom a container means by an alias of its own: the `--link NAME:ALIAS` of its settings on that network."""
+    pairs = [link_words(text) for text in (asker.networking.get(network) or {}).get("Links") or []]
+    return [name.lower() for name, called in pairs if called.lower() == alias]

@@ -174,8 +174,8 @@ def _check_settings(settings: dict[str, Any]) -> None:
     check_types("EndpointSettings", settings, _SETTINGS_TYPES)
     address = settings.get("IPAMConfig") or {}
     check_types("IPAMConfig", address, {"IPv4Address": str, "IPv6Address": str})
-    if address.get("IPv6Address") or settings.get("Links"):
-        raise NotModeledError("IPv6 addresses and links of a container: not modelled by the glassbottom daemon")
+    if address.get("IPv6Address"):
+        raise NotModeledError("IPv6 addresses of a container: not modelled by the glassbottom daemon")
 
 
 def choose_address(network: Network, settings: dict[str, Any], used: set[str]) -> str:

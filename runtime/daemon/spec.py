@@ -38,8 +38,8 @@ class HostFacts:
     """How many ids the user namespace has; 1 means root only."""
     init_binary: str
     """docker-init, for `--init`; empty when there is none."""
-    blkio_weight: bool
-    """Whether `--blkio-weight` can be had."""
+    limits: frozenset[str]
+    """Those fields of HostConfig that only some kernels can carry out, and this one can."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class SpecInputs:
     """Container path -> host path of the three files that the daemon writes."""
     shm_path: str = ""
     """Host directory for /dev/shm when it is shared with another container."""
+    linked_env: list[str] = field(default_factory=list)
+    """The variables about the containers that it links to."""
     namespace_paths: dict[str, str] = field(default_factory=dict)
     """Namespace type -> /proc/PID/ns/X of the container that it is shared with."""
 
@@ -88,7 +90,7 @@ def _process(container: Container, inputs: SpecInputs, kept: list[str]) -> dict[
     process: dict[str, Any] = {
         "user": {"uid": inputs.user.uid, "gid": inputs.user.gid, "additionalGids": list(inputs.user.additional_gids)},
         "args": args,
-        "env": environment(container),
+        "env": environment(container, inputs.linked_env),
         "cwd": config.get("WorkingDir") or "/",
         "capabilities": {"bounding": kept, "effective": held, "permitted": held},
         "oomScoreAdj": host["OomScoreAdj"],
@@ -108,12 +110,15 @@ def _process(container: Container, inputs: SpecInputs, kept: list[str]) -> dict[
     return process
 
 
-def environment(container: Container) -> list[str]:
-    """PATH and HOSTNAME first, then TERM for a terminal, then what the image and the user say; the last one wins."""
+def environment(container: Container, linked: list[str]) -> list[str]:
+    """PATH and HOSTNAME, TERM for a terminal, what is known of linked containers, what the image and the user say.
+
+    The last one of a name wins.
+    """
     env = {"PATH": DEFAULT_PATH, "HOSTNAME": f"HOSTNAME={container.hostname}"}
     if container.terminal:
         env["TERM"] = "TERM=xterm"
-    for entry in container.config.get("Env") or []:
+    for entry in (*linked, *(container.config.get("Env") or [])):
         key, equals, _ = entry.partition("=")
         if equals:
             env[key] = entry

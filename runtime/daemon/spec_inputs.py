@@ -8,10 +8,11 @@ import os
 import shutil
 from typing import Any
 
-from runtime.daemon import spec, users
+from runtime.daemon import block_io, devices, spec, users
 from runtime.daemon.container import Container
 from runtime.daemon.container_store import ContainerStore
 from runtime.daemon.errors import NotFoundError
+from runtime.daemon.links import Links
 from runtime.daemon.options import DaemonOptions
 from runtime.daemon.rootfs_files import RootfsFiles
 from runtime.daemon.shared_memory import require_running
@@ -28,30 +29,33 @@ def probe_host() -> HostFacts:
         rootless=mapped < 2**32 - 1,
         mapped_ids=mapped,
         init_binary=shutil.which("docker-init") or "",
-        blkio_weight=_has_blkio_weight(),
+        limits=_optional_limits(),
     )
 
 
-def _has_blkio_weight() -> bool:
-    """Whether the kernel shares out disks by weight (moby: pkg/sysinfo)."""
-    try:
-        with open("/sys/fs/cgroup/cgroup.controllers", encoding="ascii") as file:
-            return "io" in file.read().split()
-    except FileNotFoundError:
-        return os.path.exists("/sys/fs/cgroup/blkio/blkio.weight")
+def _optional_limits(root: str = "/sys/fs/cgroup") -> frozenset[str]:
+    """What depends on the kernel's configuration and on the version of the cgroups (moby: pkg/sysinfo)."""
+    files = {
+        "KernelMemory": "memory/memory.kmem.limit_in_bytes",
+        "CpuRealtimePeriod": "cpu/cpu.rt_period_us",
+        "CpuRealtimeRuntime": "cpu/cpu.rt_runtime_us",
+    }
+    return block_io.supported(root) | {field for field, file in files.items() if os.path.exists(f"{root}/{file}")}
 
 
 class SpecGatherer:
     """Builds config.json for a container that is about to start."""
 
-    def __init__(self, options: DaemonOptions, facts: HostFacts, containers: ContainerStore) -> None:
+    def __init__(self, options: DaemonOptions, facts: HostFacts, containers: ContainerStore, links: Links) -> None:
         self._options = options
         self._facts = facts
         self._containers = containers
+        self._links = links
 
     def spec(self, container: Container, etc_files: dict[str, str]) -> dict[str, Any]:
         """The finished document."""
         host = container.host_config
+        devices.refuse_requests(host["DeviceRequests"] or [])
         files = RootfsFiles(container.rootfs)
         parent = host["CgroupParent"] or self._options.cgroup_parent
         inputs = SpecInputs(
@@ -61,6 +65,7 @@ class SpecGatherer:
             mounts=container.mount_points,
             etc_files=etc_files,
             shm_path=container.shm_path,
+            linked_env=self._links.environment(container),
             namespace_paths=self._shared(host),
         )
         return spec.build(container, inputs)

@@ -6,7 +6,7 @@ left out, so that the runtime writes no file for it.
 
 from typing import Any
 
-from runtime.daemon import devices
+from runtime.daemon import block_io, devices
 from runtime.daemon.errors import InvalidParameterError
 
 _DEFAULT_PERIOD_US = 100_000
@@ -32,12 +32,13 @@ def build(host: dict[str, Any], rootless: bool) -> dict[str, Any]:
             limit=max(host["Memory"], 0),
             swap=max(host["MemorySwap"], 0),
             reservation=max(host["MemoryReservation"], 0),
+            kernel=host["KernelMemory"],
             swappiness=host["MemorySwappiness"],
             disableOOMKiller=host["OomKillDisable"],
         ),
         "cpu": _cpu(host),
         "pids": {"limit": host["PidsLimit"]} if (host["PidsLimit"] or 0) > 0 else {},
-        "blockIO": _present(weight=host["BlkioWeight"]),
+        "blockIO": block_io.build(host),
     }
     if not rootless:  # a device rule is a privilege of the host's root
         resources["devices"] = _device_rules(host)
@@ -50,7 +51,13 @@ def _cpu(host: dict[str, Any]) -> dict[str, Any]:
         # --cpus 0.5 is half of every period.
         period, quota = _DEFAULT_PERIOD_US, host["NanoCpus"] * _DEFAULT_PERIOD_US // 10**9
     return _present(
-        shares=host["CpuShares"], period=period, quota=quota, cpus=host["CpusetCpus"], mems=host["CpusetMems"]
+        shares=host["CpuShares"],
+        period=period,
+        quota=quota,
+        realtimePeriod=host["CpuRealtimePeriod"],
+        realtimeRuntime=host["CpuRealtimeRuntime"],
+        cpus=host["CpusetCpus"],
+        mems=host["CpusetMems"],
     )
 
 

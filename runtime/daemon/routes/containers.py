@@ -42,13 +42,16 @@ class ContainerRoutes:
         )
         names = await self._engine.images.ids_of({container.image_name for container in found})
         return json_reply(
-            [container_views.list_item(container, names, size) for container, size in zip(found, sizes, strict=True)]
+            [
+                container_views.list_item(container, names, self._engine.links.names_of(container), size)
+                for container, size in zip(found, sizes, strict=True)
+            ]
         )
 
     async def inspect(self, call: Call) -> web.StreamResponse:
         container = self._engine.containers.find(call.name)
         sizes = await container_sizes(self._engine, container) if call.flag("size") else None
-        return json_reply(container_views.inspect(container, sizes))
+        return json_reply(container_views.inspect(container, self._engine.links.view(container), sizes))
 
     async def top(self, call: Call) -> web.StreamResponse:
         container = self._engine.containers.find(call.name)

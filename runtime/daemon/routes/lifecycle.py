@@ -81,7 +81,8 @@ class LifecycleRoutes:
 
     async def remove(self, call: Call) -> web.StreamResponse:
         if call.flag("link"):
-            raise ConflictError("links are not modelled by this daemon")
+            self._engine.links.remove(call.name)
+            return empty_reply()
         await self._lifecycle.remove(self._container(call), call.flag("force"), call.flag("v"))
         return empty_reply()
 

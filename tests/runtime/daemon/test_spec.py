@@ -14,7 +14,11 @@ from runtime.daemon.users import ProcessUser
 
 RUNTIMES = {"r": "/r"}
 ROOT = HostFacts(
-    cgroup_v2=False, rootless=False, mapped_ids=2**32 - 1, init_binary="/usr/bin/docker-init", blkio_weight=True
+    cgroup_v2=False,
+    rootless=False,
+    mapped_ids=2**32 - 1,
+    init_binary="/usr/bin/docker-init",
+    limits=frozenset(),
 )
 
 NOBODY_ASKED = ProcessUser(0, 0, (0,))
@@ -113,7 +117,7 @@ async def test_spec_of_another_user_has_empty_effective_sets(tmp_path: Path) -> 
 @pytest.mark.parametrize(("mapped", "has_group"), [(1, False), (65536, True)])
 async def test_spec_in_a_user_namespace_gives_up_what_it_must(tmp_path: Path, mapped: int, has_group: bool) -> None:
     """Rootless: no device rules, no ping range, tty's group only where it is mapped."""
-    facts = HostFacts(cgroup_v2=True, rootless=True, mapped_ids=mapped, init_binary="", blkio_weight=True)
+    facts = HostFacts(cgroup_v2=True, rootless=True, mapped_ids=mapped, init_binary="", limits=frozenset())
 
     document = build(tmp_path, facts=facts)
 

@@ -273,10 +273,10 @@ def test_mount_points_of_others_give_way_to_those_of_ones_own() -> None:
     assert "bind" == points[-1].type
 
 
-@pytest.mark.parametrize(("field", "flag"), [("DeviceRequests", "--gpus"), ("Links", "--link")])
+@pytest.mark.parametrize(("field", "flag"), host_config.NOT_MODELED.items())
 def test_flags_that_are_not_modelled_are_refused_by_name(field: str, flag: str) -> None:
     """What would do nothing says so, with 501."""
-    host = host_config.complete({field: ["x"]}, "runc", False)
+    host = host_config.complete({field: {"size": "1g"}}, "runc", False)
 
     with pytest.raises(NotModeledError, match=flag):
         host_config.verify(host, {"runc": "runc"})
