@@ -29,6 +29,8 @@ class MountPoint:
     read_only: bool = False
     mode: str = ""
     propagation: str = ""
+    recursive: bool = True
+    """Whether what is mounted below a bind's source comes along."""
     volume: str = ""
     """The volume's name; empty for a bind or a tmpfs."""
     anonymous: bool = False
@@ -135,10 +137,11 @@ def _from_mount(mount: dict[str, Any]) -> MountPoint:
             raise InvalidParameterError(f"{described}: invalid mount path: '{source}' mount path must be absolute")
         if not os.path.exists(source):
             raise InvalidParameterError(f"{described}: bind source path does not exist: {source}")
-        propagation = (mount.get("BindOptions") or {}).get("Propagation") or "rprivate"
+        asked = mount.get("BindOptions") or {}
+        propagation, recursive = asked.get("Propagation") or "rprivate", not asked.get("NonRecursive")
         if propagation not in _BIND_PROPAGATION:
             raise InvalidParameterError(f"{described}: invalid propagation mode: {propagation}")
-        return MountPoint("bind", os.path.normpath(source), destination, read_only, "", propagation)
+        return MountPoint("bind", os.path.normpath(source), destination, read_only, "", propagation, recursive)
     if kind == "volume":
         if source:
             _check_volume_name(source)

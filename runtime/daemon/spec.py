@@ -17,7 +17,7 @@ remapping per container, hooks (networks are joined up by the daemon between cre
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.daemon import capabilities, devices, seccomp, spec_mounts, spec_resources
+from runtime.daemon import capabilities, devices, propagation, seccomp, spec_mounts, spec_resources
 from runtime.daemon.container import Container
 from runtime.daemon.errors import InvalidParameterError
 from runtime.daemon.mount_points import MountPoint
@@ -135,6 +135,8 @@ def _linux(container: Container, inputs: SpecInputs, kept: list[str]) -> dict[st
         "resources": spec_resources.build(host, inputs.host.rootless),
         "cgroupsPath": inputs.cgroups_path,
     }
+    if root := propagation.of_root(inputs.mounts):
+        linux["rootfsPropagation"] = root
     nodes = extra_devices(host)
     if nodes:
         linux["devices"] = nodes

@@ -8,7 +8,7 @@ import os
 import shutil
 from typing import Any
 
-from runtime.daemon import block_io, devices, spec, users
+from runtime.daemon import block_io, devices, propagation, spec, users
 from runtime.daemon.container import Container
 from runtime.daemon.container_store import ContainerStore
 from runtime.daemon.errors import NotFoundError
@@ -56,6 +56,8 @@ class SpecGatherer:
         """The finished document."""
         host = container.host_config
         devices.refuse_requests(host["DeviceRequests"] or [])
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mountinfo:
+            propagation.verify(container.mount_points, mountinfo)
         files = RootfsFiles(container.rootfs)
         parent = host["CgroupParent"] or self._options.cgroup_parent
         inputs = SpecInputs(

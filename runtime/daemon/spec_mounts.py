@@ -83,4 +83,6 @@ def _user_mount(point: MountPoint) -> dict[str, Any]:
         defaults = [word for word in ("noexec", "nosuid", "nodev") if word.removeprefix("no") not in asked]
         return _mount(point.destination, "tmpfs", "tmpfs", *dict.fromkeys([*defaults, *asked, *read_only]))
     propagation = [point.propagation] if point.propagation else []
-    return _mount(point.destination, "bind", point.source, "rbind", *read_only, *propagation)
+    return _mount(
+        point.destination, "bind", point.source, "rbind" if point.recursive else "bind", *read_only, *propagation
+    )
