@@ -1,7 +1,6 @@
 """How a container looks in `docker ps` and `docker inspect` (moby: container/view.go, daemon/inspect.go)."""
 
 import os
-import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +9,7 @@ from runtime.daemon import port_bindings
 from runtime.daemon.container import Container, Endpoint
 from runtime.daemon.container_store import ContainerStore
 from runtime.daemon.errors import InvalidParameterError, NotFoundError
+from runtime.daemon.filters import has_labels, is_like
 from runtime.daemon.mount_points import MountPoint
 from runtime.daemon.network_requests import aliases
 from runtime.daemon.timestamps import ZERO, from_rfc3339, human_duration
@@ -246,7 +246,7 @@ def _verify_values(filters: dict[str, list[str]]) -> None:
 
 def _matches(container: Container, store: ContainerStore, filters: dict[str, list[str]], ancestors: set[str]) -> bool:
     tests: dict[str, Callable[[str], bool]] = {
-        "name": lambda value: _is_like(container.name, value) or _is_like(f"/{container.name}", value),
+        "name": lambda value: is_like(container.name, value) or is_like(f"/{container.name}", value),
         "id": container.id.startswith,
         "status": lambda value: container.state.status == value,
         "exited": lambda value: container.state.status == "exited" and str(container.state.exit_code) == value,
@@ -269,24 +269,11 @@ def _matches(container: Container, store: ContainerStore, filters: dict[str, lis
     }
     for key, values in filters.items():
         if key == "label":
-            if not all(_has_label(container, value) for value in values):
+            if not has_labels(container.config.get("Labels"), values):
                 return False
         elif values and not any(tests[key](value) for value in values if key in tests):
             return False
     return True
-
-
-def _is_like(name: str, pattern: str) -> bool:
-    try:
-        return re.search(pattern, name) is not None
-    except re.error:
-        return name == pattern  # as in dockerd: what is no pattern is a name
-
-
-def _has_label(container: Container, wanted: str) -> bool:
-    labels = container.config.get("Labels") or {}
-    key, equals, value = wanted.partition("=")
-    return key in labels and (not equals or labels[key] == value)
 
 
 def _created(store: ContainerStore, name: str) -> int:

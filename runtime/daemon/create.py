@@ -175,7 +175,7 @@ class Creator:
         try:
             for point in points:
                 container.mount_points.append(self._volumes.provide(point))
-            await writable_layer.fill_volumes(container)
+            await self._fill_volumes(container)
         except BaseException:
             shutil.rmtree(directory)
             self._volumes.remove_anonymous(container.mount_points, ())
@@ -183,6 +183,16 @@ class Creator:
             raise
         self._containers.add(container)
         return container
+
+    async def _fill_volumes(self, container: Container) -> None:
+        """Let new volumes begin with the image's files."""
+        copies = writable_layer.volumes_to_fill(container)
+        if copies:
+            self._volumes.use(container, to_start=False)
+            try:
+                await writable_layer.fill_volumes(container, copies)
+            finally:
+                self._volumes.leave(container)
 
     def _warnings(self, container: Container) -> list[str]:
         host = container.host_config

@@ -96,6 +96,7 @@ class Lifecycle:
         streams = container.streams
         etc = etc_files.write(container, owner)
         shared_memory.prepare(container, self._containers)
+        self._volumes.use(container, to_start=True)
         spec = self._gatherer.spec(container, etc)
         if streams.outputs_ended.done():  # a run before this one failed half way
             container.new_streams()
@@ -130,6 +131,7 @@ class Lifecycle:
             log.warning("what the start of %s has left is not cleared away: %s", container.name, cause.message)
         self._sandboxes.detach(container)
         shared_memory.release(container)
+        self._volumes.leave(container)
         container.streams.drain_and_close()
         container.new_streams()
         container.task_exited.cancel()
@@ -150,6 +152,7 @@ class Lifecycle:
             self._background.spawn(self._start_quietly(container))
             return
         container.stopped.clear()
+        self._volumes.keep(container)
         streams = container.streams
         container.begin_log()
         try:
@@ -192,6 +195,7 @@ class Lifecycle:
         self._events.container("die", container, exitCode=str(status))
         self._sandboxes.detach(container)
         shared_memory.release(container)
+        self._volumes.leave(container)
         self._plan_restart(container, status)
         self._containers.save(container)
         container.stopped.set()
@@ -380,6 +384,7 @@ class Lifecycle:
             container.removing = False
             raise
         shared_memory.release(container)
+        self._volumes.leave(container)
         container.streams.end_sinks()
         self._containers.discard(container)
         shutil.rmtree(self.fifo_directory(container), ignore_errors=True)

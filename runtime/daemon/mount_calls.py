@@ -5,7 +5,9 @@ import errno
 import os
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
+MS_SYNCHRONOUS, MS_REMOUNT, MS_NOATIME, MS_NODIRATIME = 16, 32, 1024, 2048
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
+MS_RELATIME, MS_STRICTATIME = 1 << 21, 1 << 24
 _MNT_DETACH = 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -24,6 +26,17 @@ def unmount(target: str) -> None:
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
+
+
+def is_mounted(directory: str) -> bool:
+    """Whether something is mounted there: os.path.ismount does not see a bind from the same file system."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        return any(place_of(line) == directory for line in file)
+
+
+def place_of(line: str) -> str:
+    """The mount point in a line of proc_pid_mountinfo(5), where a blank is written in octal."""
+    return line.split(" ", 5)[4].encode("latin-1", "backslashreplace").decode("unicode_escape")
 
 
 def checked(what: str, result: int) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from runtime.daemon.errors import InvalidParameterError, NotModeledError
+from runtime.daemon.errors import InvalidParameterError
 
 _BIND_PROPAGATION = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
 _MODES = (_BIND_PROPAGATION, ("ro", "rw"), ("z", "Z"), ("nocopy",), ("consistent", "cached", "delegated"))
@@ -43,6 +43,8 @@ class MountPoint:
     """Of the volume, should it have to be made."""
     driver: str = "local"
     """Of the volume, should it have to be made; there is only one."""
+    driver_options: dict[str, str] | None = None
+    """Of the volume, should it have to be made."""
 
     def lent(self, read_only: bool) -> "MountPoint":
         """The same for another container, which does not take a volume along when it goes."""
@@ -145,10 +147,10 @@ def _from_mount(mount: dict[str, Any]) -> MountPoint:
     if kind == "volume":
         if source:
             _check_volume_name(source)
+        elif read_only:
+            raise InvalidParameterError(f"{described}: must not set ReadOnly mode when using anonymous volumes")
         options = mount.get("VolumeOptions") or {}
         driver = options.get("DriverConfig") or {}
-        if driver.get("Options"):
-            raise NotModeledError("--mount volume-opt: not modelled by the glassbottom daemon")
         return MountPoint(
             "volume",
             "",
@@ -160,6 +162,7 @@ def _from_mount(mount: dict[str, Any]) -> MountPoint:
             copy_up=not options.get("NoCopy"),
             labels=options.get("Labels"),
             driver=driver.get("Name") or "local",
+            driver_options=driver.get("Options"),
         )
     if kind == "tmpfs":
         if source:

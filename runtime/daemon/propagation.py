@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from runtime.daemon.errors import ServerError
+from runtime.daemon.mount_calls import place_of
 from runtime.daemon.mount_points import MountPoint
 
 _SHARED, _SLAVE = ("shared", "rshared"), ("slave", "rslave")
@@ -53,9 +54,10 @@ class _Mount(NamedTuple):
 def _parse(line: str) -> _Mount:
     words = line.split(" ")
     peers = words[6 : words.index("-")]
-    place = words[4].encode("latin-1", "backslashreplace").decode("unicode_escape")
     return _Mount(
-        place, any(peer.startswith("shared:") for peer in peers), any(peer.startswith("master:") for peer in peers)
+        place=place_of(line),
+        shared=any(peer.startswith("shared:") for peer in peers),
+        slave=any(peer.startswith("master:") for peer in peers),
     )
 
 

@@ -1,7 +1,7 @@
 """Named and anonymous volumes: directories that outlive containers (moby: volume/local, volume/service).
 
 A volume is DATA_ROOT/volumes/NAME/_data and a record beside it; the disk is the only list. What a new one begins with
-is copied by `writable_layer`. Left out: other drivers, and the local driver's options.
+is copied by `writable_layer`; volumes that are mounted, by `volume_options`. Left out: other drivers.
 """
 
 import json
@@ -14,10 +14,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from runtime.daemon.errors import ConflictError, InvalidParameterError, NotFoundError
+from runtime.daemon import volume_options
+from runtime.daemon.container import Container
+from runtime.daemon.errors import ConflictError, InvalidParameterError, NotFoundError, ServerError
 from runtime.daemon.events import EventLog
+from runtime.daemon.mount_calls import unmount
 from runtime.daemon.mount_points import MountPoint
 from runtime.daemon.timestamps import utc_offset_free_date
+from runtime.daemon.volume_options import VolumeMounts
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
@@ -28,6 +32,7 @@ class VolumeStore:
     def __init__(self, data_root: str, events: EventLog) -> None:
         self._root = os.path.join(data_root, "volumes")
         self._events = events
+        self._mounts = VolumeMounts()
         os.makedirs(self._root, mode=0o701, exist_ok=True)
 
     def provide(self, point: MountPoint) -> MountPoint:
@@ -35,13 +40,19 @@ class VolumeStore:
         if point.type == "volume":
             name = point.volume or secrets.token_hex(32)
             if not os.path.isdir(self._data(name)):
-                self.create(name, point.labels, point.driver)
+                self.create(name, point.labels, point.driver, point.driver_options)
             return replace(point, volume=name, source=self._data(name))
         if point.type == "bind" and point.make_source and not os.path.exists(point.source):
             os.makedirs(point.source, mode=0o755)
         return point
 
-    def create(self, name: str, labels: dict[str, str] | None, driver: str = "local") -> dict[str, Any]:
+    def create(
+        self,
+        name: str,
+        labels: dict[str, str] | None,
+        driver: str = "local",
+        options: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
         """Make a volume, or find the one of that name."""
         name = name or secrets.token_hex(32)
         if driver not in ("", "local"):
@@ -55,9 +66,10 @@ class VolumeStore:
                 f'create {name}: "{name}" includes invalid characters for a local volume name, only '
                 '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
             )
+        volume_options.verify(name, options or {})
         if not os.path.isdir(self._data(name)):
             os.makedirs(self._data(name), mode=0o755)
-            record = {"created_ns": time.time_ns(), "labels": labels}
+            record = {"created_ns": time.time_ns(), "labels": labels, "options": options or None}
             with open(os.path.join(self._root, name, "opts.json"), "w", encoding="utf-8") as file:
                 json.dump(record, file)
             self._events.publish("volume", "create", name, {"driver": "local"})
@@ -77,7 +89,7 @@ class VolumeStore:
             "Labels": self._record(name).get("labels"),
             "Mountpoint": self._data(name),
             "Name": name,
-            "Options": None,
+            "Options": self._record(name).get("options"),
             "Scope": "local",
         }
 
@@ -86,6 +98,7 @@ class VolumeStore:
         self.inspect(name)
         if users:
             raise ConflictError(f"remove {name}: volume is in use - [{', '.join(users)}]")
+        unmount(self._data(name))  # left by a daemon that was killed; what is mounted is not the volume's to delete
         shutil.rmtree(os.path.join(self._root, name))
         self._events.publish("volume", "destroy", name, {"driver": "local"})
 
@@ -95,6 +108,31 @@ class VolumeStore:
         for point in points:
             if point.anonymous and point.volume not in borrowed:
                 self.remove(point.volume, [])
+
+    def use(self, container: Container, to_start: bool) -> None:
+        """Mount those of a container's volumes that have options; ServerError if the kernel refuses."""
+        for directory, options in self._with_options(container):
+            try:
+                self._mounts.use(directory, options, container.id)
+            except ServerError as error:
+                if not to_start:
+                    raise
+                raise ServerError(f"error while mounting volume '{directory}': {error.message}") from error
+
+    def keep(self, container: Container) -> None:
+        """Go on with those that an earlier daemon has mounted for a container that still runs."""
+        for directory, _ in self._with_options(container):
+            self._mounts.keep(directory, container.id)
+
+    def leave(self, container: Container) -> None:
+        """Unmount those that only this container used."""
+        for directory, _ in self._with_options(container):
+            self._mounts.leave(directory, container.id)
+
+    def _with_options(self, container: Container) -> list[tuple[str, dict[str, str]]]:
+        named = dict.fromkeys(point.volume for point in container.mount_points if point.volume)
+        recorded = [(name, self._record(name).get("options")) for name in named]
+        return [(self._data(name), options) for name, options in recorded if options]
 
     def _record(self, name: str) -> dict[str, Any]:
         try:

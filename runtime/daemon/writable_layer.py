@@ -45,8 +45,8 @@ async def remove(containerd: Containerd, snapshotter: str, id: str) -> None:
             raise
 
 
-async def fill_volumes(container: Container) -> None:
-    """Copy the image's files into each volume that is still empty. Raises ApiError."""
+def volumes_to_fill(container: Container) -> list[tuple[str, str]]:
+    """Directories of the image, and the volumes that lie on them; most volumes lie where the image has nothing."""
     image = RootfsFiles(container.rootfs)
     copies = []
     for point in container.mount_points:
@@ -57,10 +57,15 @@ async def fill_volumes(container: Container) -> None:
             if point.anonymous:
                 raise ServerError(f"cannot mount volume over existing file, file exists {inside}")
             raise ServerError(f"source {inside} is not directory")
-        if not os.listdir(point.source):
-            copies.append((inside, point.source))
-    if copies:  # a program is started for it, and most volumes lie where the image has nothing
-        await copy_up(container, copies)
+        copies.append((inside, point.source))
+    return copies
+
+
+async def fill_volumes(container: Container, copies: list[tuple[str, str]]) -> None:
+    """Copy the image's files into each volume that is still empty. Raises ApiError."""
+    empty = [(inside, source) for inside, source in copies if not os.listdir(source)]
+    if empty:  # a program is started for it
+        await copy_up(container, empty)
 
 
 def _is_directory(image: RootfsFiles, path: str) -> bool:

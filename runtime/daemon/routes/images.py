@@ -9,6 +9,7 @@ from runtime.daemon import image_views, references
 from runtime.daemon.call import FALSE_WORDS, Call, empty_reply, json_reply
 from runtime.daemon.engine import Engine
 from runtime.daemon.errors import InvalidParameterError, NotFoundError
+from runtime.daemon.filters import has_labels
 from runtime.daemon.images import Image
 from runtime.daemon.references import familiar
 from runtime.daemon.router import Route
@@ -88,12 +89,7 @@ def _matches(image: Image, filters: dict[str, list[str]]) -> bool:
         # As dockerd has it, an image that has only a name by digest is in both lists.
         if image_views.tags(image) if word in ("true", "1") else not image.names:
             return False
-    labels = image.run_config.get("Labels") or {}
-    for label in filters.get("label", []):
-        key, equals, value = label.partition("=")
-        if key not in labels or (equals and labels[key] != value):
-            return False
-    return True
+    return has_labels(image.run_config.get("Labels"), filters.get("label", []))
 
 
 def routes(engine: Engine) -> list[Route]:

@@ -7,6 +7,7 @@ from aiohttp import web
 from runtime.daemon.call import Call, empty_reply, json_reply
 from runtime.daemon.engine import Engine
 from runtime.daemon.errors import InvalidParameterError
+from runtime.daemon.filters import has_labels
 from runtime.daemon.network import Network
 from runtime.daemon.router import Route
 
@@ -39,8 +40,7 @@ class NetworkRoutes:
             "scope": lambda value: value == "local",
             "dangling": lambda value: (value.lower() in ("1", "true")) == unused,
         }
-        labels = filters.get("label", [])
-        return all(_has_label(network, value) for value in labels) and all(
+        return has_labels(network.labels, filters.get("label", [])) and all(
             any(tests[key](value) for value in values) for key, values in filters.items() if key != "label" and values
         )
 
@@ -76,11 +76,6 @@ def _named_container(body: dict[str, object]) -> str:
     if not isinstance(name, str):
         raise InvalidParameterError("invalid request: cannot read Container as str")
     return name
-
-
-def _has_label(network: Network, wanted: str) -> bool:
-    key, equals, value = wanted.partition("=")
-    return key in network.labels and (not equals or network.labels[key] == value)
 
 
 def routes(engine: Engine) -> list[Route]:

@@ -4,9 +4,12 @@ from aiohttp import web
 
 from runtime.daemon.call import Call, empty_reply, json_reply
 from runtime.daemon.engine import Engine
-from runtime.daemon.errors import InvalidParameterError, ServerError
+from runtime.daemon.errors import InvalidParameterError, NotFoundError, ServerError
+from runtime.daemon.filters import has_labels, is_like, truth
 from runtime.daemon.json_types import check_types
 from runtime.daemon.router import Route
+
+_FILTERS = ("dangling", "driver", "label", "name")
 
 
 class VolumeRoutes:
@@ -25,10 +28,21 @@ class VolumeRoutes:
 
     async def list_all(self, call: Call) -> web.StreamResponse:
         try:
-            names = call.filters().get("name", [])
+            wanted = call.filters()
         except ServerError as error:
             raise InvalidParameterError(f"error reading volume filters: {error.message}") from error
-        found = [v for v in self._volumes.all() if not names or any(name in v["Name"] for name in names)]
+        for key in wanted:
+            if key not in _FILTERS:
+                raise InvalidParameterError(f"Invalid filter '{key}'")
+        dangling = truth("dangling", wanted.get("dangling", []))
+        found = [
+            volume
+            for volume in self._volumes.all()
+            if any(is_like(volume["Name"], pattern) for pattern in wanted.get("name") or [""])
+            and volume["Driver"] in (wanted.get("driver") or [volume["Driver"]])
+            and has_labels(volume["Labels"], wanted.get("label", []))
+            and dangling in (None, not self._users(volume["Name"]))
+        ]
         return json_reply({"Volumes": found, "Warnings": None})
 
     async def create(self, call: Call) -> web.StreamResponse:
@@ -36,14 +50,20 @@ class VolumeRoutes:
         check_types(
             "VolumeCreateBody", body, {"Name": str, "Driver": str, "Labels": {str: str}, "DriverOpts": {str: str}}
         )
-        volume = self._volumes.create(body.get("Name") or "", body.get("Labels"), body.get("Driver") or "local")
+        volume = self._volumes.create(
+            body.get("Name") or "", body.get("Labels"), body.get("Driver") or "local", body.get("DriverOpts")
+        )
         return json_reply(volume, 201)
 
     async def inspect(self, call: Call) -> web.StreamResponse:
         return json_reply(self._volumes.inspect(call.name))
 
     async def remove(self, call: Call) -> web.StreamResponse:
-        self._volumes.remove(call.name, self._users(call.name))
+        try:
+            self._volumes.remove(call.name, self._users(call.name))
+        except NotFoundError:
+            if not call.flag("force"):
+                raise
         return empty_reply()
 
 

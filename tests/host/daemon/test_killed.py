@@ -116,3 +116,30 @@ def shared_memory(stack: Stack) -> set[str]:
     """The IDs of the containers that have a /dev/shm mounted on the host."""
     pattern = f"{re.escape(str(stack.folder))}/data/containers/([0-9a-f]+)/mounts/shm "
     return set(re.findall(pattern, Path("/proc/self/mounts").read_text()))
+
+
+def test_mounted_volume_outlives_the_daemon_and_not_its_users(stack: Stack, tmp_path: Path) -> None:
+    """The next daemon knows who has it, unmounts it after the last of them, and never deletes what was mounted."""
+    (tmp_path / "file").touch()
+    options = {"type": "none", "device": str(tmp_path), "o": "bind"}
+    place = stack.ask("POST", "/volumes/create", {"Name": "bound", "DriverOpts": options})[1]["Mountpoint"]
+    for name in ("first", "second"):
+        stack.run(name, "sleep 99", HostConfig={"Binds": ["bound:/in"]})
+
+    stack.kill()
+    stack.start()
+
+    stack.ask("DELETE", "/containers/first?force=1")
+    assert ["file"] == os.listdir(place)
+    stack.ask("DELETE", "/containers/second?force=1")
+    assert [] == os.listdir(place)
+    stack.run("third", "sleep 99", HostConfig={"Binds": ["bound:/in"], "AutoRemove": True})
+    pid = stack.ask("GET", "/containers/third/json")[1]["State"]["Pid"]
+    stack.kill()
+    os.kill(pid, signal.SIGKILL)
+    stack.start()
+    until = time.monotonic() + PATIENCE
+    while stack.ask("DELETE", "/volumes/bound")[0] != 204:
+        assert time.monotonic() < until, "it is still in use"
+        time.sleep(0.01)
+    assert (False, ["file"]) == (os.path.exists(place), os.listdir(tmp_path))

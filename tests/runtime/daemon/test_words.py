@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.daemon import (
-    container_views,
     detach_keys,
+    filters,
     host_config,
     ipam,
     mount_points,
@@ -256,8 +256,8 @@ def test_users_that_are_not_in_the_image_are_refused(tmp_path: Path) -> None:
 
 def test_list_filter_that_is_no_pattern_is_a_name() -> None:
     """A name filter is a regular expression where it can be one."""
-    assert container_views._is_like("c1", "^c[0-9]$")
-    assert not container_views._is_like("c1", "(")
+    assert filters.is_like("c1", "^c[0-9]$")
+    assert not filters.is_like("c1", "(")
 
 
 def test_mount_points_of_others_give_way_to_those_of_ones_own() -> None:

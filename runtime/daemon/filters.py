@@ -1,0 +1,31 @@
+"""What the `--filter` of several list commands has in common (moby: api/types/filters)."""
+
+import re
+from collections.abc import Mapping
+
+from runtime.daemon.errors import InvalidParameterError
+
+_YES, _NO = ("1", "t", "true"), ("0", "f", "false")
+
+
+def has_labels(labels: Mapping[str, str] | None, wanted: list[str]) -> bool:
+    """Whether all of `KEY` and `KEY=VALUE` are there."""
+    pairs = [text.partition("=") for text in wanted]
+    labels = labels or {}
+    return all(key in labels and (not equals or labels[key] == value) for key, equals, value in pairs)
+
+
+def is_like(name: str, pattern: str) -> bool:
+    """Whether a name fits a regular expression; as in dockerd, what is none is a name."""
+    try:
+        return re.search(pattern, name) is not None
+    except re.error:
+        return name == pattern
+
+
+def truth(key: str, values: list[str]) -> bool | None:
+    """What a filter for yes or no says; None where it is not given. Raises InvalidParameterError."""
+    words = {value.lower() for value in values}
+    if words - {*_YES, *_NO} or (words & {*_YES} and words & {*_NO}):
+        raise InvalidParameterError(f"Invalid filter '{key}=[{' '.join(values)}]'")
+    return bool(words & {*_YES}) if words else None
