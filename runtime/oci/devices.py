@@ -55,10 +55,12 @@ def dev_comes_from_host(config: "dict[str, Any]") -> bool:
 
 
 def create(root: str, devices: "list[dict[str, Any]]", *, bind: bool) -> None:
-    """Make the nodes (or bind the host's)."""
+    """Make the nodes (or bind the host's), except /dev/ptmx, which `link` makes: a bind there could not be unlinked."""
     old_umask = os.umask(0)  # fileMode means exactly what it says
     try:
         for device in devices:
+            if os.path.normpath("/" + device["path"].lstrip("/")) == "/dev/ptmx":
+                continue
             if bind and device["type"] != "p":
                 _bind_node(root, device["path"])
             else:

@@ -154,6 +154,20 @@ def test_a_whole_stack_runs_for_an_ordinary_user_and_is_gone_after(user: "Ordina
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("flags", [("--privileged",), ("--device", "/dev/ptmx")], ids=lambda flags: flags[0])
+def test_the_hosts_ptmx_is_not_the_containers(account: "OrdinaryUser", flags: tuple[str, ...]) -> None:
+    """Devices are bind mounts here, and where the host's /dev/ptmx was bound no link to the container's own goes."""
+    record = (account.python, "-m", "tracer", "record", "-o", f"{account.home}/ptmx.jsonl", "--")
+
+    done = account.run(
+        *record, "docker", "run", "--rm", *flags, "hostbox", "sh", "-c", "readlink /dev/ptmx; [ -c /dev/pts/ptmx ]"
+    )
+    os.unlink(f"{account.home}/ptmx.jsonl")
+
+    assert (done.returncode, done.stdout) == (0, "pts/ptmx\n"), done.stderr
+
+
+@pytest.mark.slow
 def test_cleanup_after_kill_9_of_an_ordinary_users_stack(user: "OrdinaryUser") -> None:
     """Its files may belong to ids of the range, its processes to a namespace that is not the cleaner's."""
     stack = user.start(user.python, "-m", "tracer", "stack", "up", stdout=-1, stderr=-3)
