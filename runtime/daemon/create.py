@@ -16,7 +16,7 @@ from runtime.daemon import host_config, limits, mount_points, name_generator, wr
 from runtime.daemon.container import Container, Link
 from runtime.daemon.container_store import ContainerStore
 from runtime.daemon.containerd_client import Containerd
-from runtime.daemon.errors import InvalidParameterError, NotFoundError, NotModeledError
+from runtime.daemon.errors import InvalidParameterError, NotFoundError, NotModeledError, ServerError
 from runtime.daemon.events import EventLog
 from runtime.daemon.images import Image, ImageStore
 from runtime.daemon.json_types import INT, check_types
@@ -25,6 +25,7 @@ from runtime.daemon.mount_points import MountPoint
 from runtime.daemon.network_requests import initial_networks, verify_network_mode
 from runtime.daemon.networks import Networks
 from runtime.daemon.options import DaemonOptions
+from runtime.daemon.rootfs_files import RootfsFiles
 from runtime.daemon.signals import parse_signal
 from runtime.daemon.spec import HostFacts, security_words
 from runtime.daemon.volumes import VolumeStore
@@ -173,6 +174,7 @@ class Creator:
             directory=directory,
         )
         try:
+            _refuse_file_as_directory(config["WorkingDir"], RootfsFiles(rootfs))
             for point in points:
                 container.mount_points.append(self._volumes.provide(point))
             await self._fill_volumes(container)
@@ -274,6 +276,22 @@ def _check_config(config: dict[str, Any]) -> None:
         parse_signal(config["StopSignal"])
     if (config.get("Healthcheck") or {}).get("Test", ["NONE"])[:1] != ["NONE"]:
         raise NotModeledError("health checks: not modelled by the glassbottom daemon; leave --health-cmd away")
+
+
+def _refuse_file_as_directory(path: str, files: RootfsFiles) -> None:
+    """Refuse a working directory that is a file of the image, or in one (moby: Container.SetupWorkingDirectory).
+
+    dockerd makes a missing one here, in the mounted root; ours is made by the OCI runtime when the container starts.
+    """
+    parts = path.split("/")
+    for count in range(2, len(parts) + 1):
+        inside = files.resolve("/".join(parts[:count]))
+        found = None if inside is None else files.locate(inside)
+        if found is None:
+            return
+        if not os.path.isdir(found):
+            whole = count == len(parts)
+            raise ServerError(f"Cannot mkdir: {path} is not a directory" if whole else f"lstat {path}: not a directory")
 
 
 def _command(config: dict[str, Any]) -> tuple[str, list[str]]:

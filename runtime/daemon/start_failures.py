@@ -7,8 +7,9 @@ _MOUNT_ADVICE = (
 
 
 def explain(message: str) -> tuple[int, str]:
-    """The exit code of a start that failed, and the words for the user."""
-    return start_exit_code(message), message + (_MOUNT_ADVICE if "not a directory" in message else "")
+    """The exit code of a start that failed, and the words for the user; a working directory is no mount."""
+    about_mounts = "not a directory" in message and "chdir to" not in message
+    return start_exit_code(message), message + (_MOUNT_ADVICE if about_mounts else "")
 
 
 def start_exit_code(message: str) -> int:

@@ -18,6 +18,7 @@ from runtime.daemon import (
     mount_points,
     process_list,
     references,
+    start_failures,
     timestamps,
     users,
 )
@@ -35,7 +36,7 @@ from runtime.daemon.mount_points import MountPoint
 from runtime.daemon.rootfs_files import RootfsFiles, SnapshotMount
 from runtime.daemon.router import Router, check_version, split_version
 from runtime.daemon.signals import parse_signal
-from runtime.daemon.start_failures import start_exit_code
+from runtime.daemon.start_failures import explain, start_exit_code
 from runtime.daemon.stdcopy import frame
 
 
@@ -158,6 +159,15 @@ def test_addresses_are_given_lowest_first() -> None:
 def test_failed_starts_have_exit_codes_by_their_words(message: str, code: int) -> None:
     """What dockerd and the CLI agree on."""
     assert code == start_exit_code(message)
+
+
+def test_only_mounts_get_advice_about_mounts() -> None:
+    """A working directory that is none says "not a directory" as well."""
+    mount = 'error mounting "/etc/hostname" to rootfs at "/f": mount /etc/hostname:/f: not a directory'
+    chdir = 'process.cwd: chdir to "/dev/null": not a directory'
+
+    assert explain(mount) == (126, mount + start_failures._MOUNT_ADVICE)
+    assert explain(chdir) == (126, chdir)
 
 
 def test_versions_of_the_path_are_checked() -> None:
