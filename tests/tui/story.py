@@ -13,7 +13,7 @@ from tracer.codec import encode_event, encode_header
 
 NUMBERS = {
     "read": 0, "write": 1, "close": 3, "fstat": 5, "mmap": 9, "mprotect": 10, "munmap": 11, "brk": 12,
-    "rt_sigaction": 13, "pread64": 17, "socket": 41, "connect": 42, "accept4": 288, "sendto": 44, "recvfrom": 45,
+    "rt_sigaction": 13, "rt_sigreturn": 15, "pread64": 17, "socket": 41, "connect": 42, "accept4": 288, "sendto": 44, "recvfrom": 45,
     "listen": 50, "clone": 56, "fork": 57, "execve": 59, "exit_group": 231, "wait4": 61, "openat": 257, "mount": 165,
     "pivot_root": 155, "unshare": 272, "sethostname": 170, "capset": 126, "prctl": 157, "access": 21,
     "newfstatat": 262, "set_robust_list": 273, "getdents64": 217, "futex": 202, "epoll_wait": 232, "chdir": 80,

@@ -31,6 +31,11 @@ READS = _words("read pread64 readv preadv preadv2 recvfrom recvmsg")
 WRITES = _words("write pwrite64 writev pwritev pwritev2 sendto sendmsg")
 MOVES = _words("sendfile splice copy_file_range tee vmsplice")
 """Calls whose result is a number of bytes: taken in, given out, or both at once."""
+WITHOUT_RESULT = _words("rt_sigreturn sigreturn")
+"""Calls that return to where a signal came: what looks like their result is a register of the interrupted program."""
+RESTARTS = frozenset((512, 513, 514, 516))
+"""ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND and ERESTART_RESTARTBLOCK: a signal came, and the kernel begins the call
+again, or gives the program EINTR where a handler asks for that. Only a tracer sees them, and nothing has failed."""
 BUCKETS = 32
 OTHER = "other"
 """The seat of a process that has none of the six."""
@@ -46,6 +51,8 @@ class Tally:
     calls: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     """Failed calls by errno's name."""
+    interrupted: int = 0
+    """Calls that a signal interrupted and the kernel begins again (RESTARTS): no failures."""
     read_bytes: int = 0
     written_bytes: int = 0
     durations: "array[int]" = field(default_factory=lambda: array("Q", bytes(8 * BUCKETS)))
@@ -57,6 +64,7 @@ class Tally:
         """Merge another one into this."""
         self.calls += other.calls
         self.errors.update(other.errors)
+        self.interrupted += other.interrupted
         self.read_bytes += other.read_bytes
         self.written_bytes += other.written_bytes
         for index, count in enumerate(other.durations):
@@ -82,6 +90,7 @@ class Statistics:
         """How many events have been taken in."""
         self._cells: dict[tuple[str, str], Tally] = {}
         self._reads, self._writes = self._numbers(READS | MOVES), self._numbers(WRITES | MOVES)
+        self._without_result = self._numbers(WITHOUT_RESULT)
         self._stage, self._stages_passed = BEFORE, 0
         self._cell_of: dict[int, Tally] = {}
         """Process index -> where its calls are counted now; forgotten at each line that may change its seat."""
@@ -125,7 +134,9 @@ class Statistics:
         if tally is None:
             tally = self._cell_of[owner] = self._cell(self._stage, self._seat(sequence))
         tally.calls += 1
-        if -4096 < result < 0:
+        if -result in RESTARTS and number not in self._without_result:
+            tally.interrupted += 1
+        elif -4096 < result < 0 and number not in self._without_result:
             tally.errors[NAMES.get(-result, f"errno {-result}")] += 1
         elif result > 0:
             if number in self._reads:

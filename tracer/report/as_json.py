@@ -47,7 +47,7 @@ def json_report(recording: Recording) -> Iterator[str]:
     yield _member("summary", _summary(model))
     for _ in statistics.sort_out():
         pass
-    yield _member("statistics", numbers_json(statistics))
+    yield _member("statistics", numbers_json(statistics, model))
     yield f'"damage": {_dumps(recording.damage)}\n}}'
 
 

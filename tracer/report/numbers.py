@@ -19,6 +19,8 @@ def numbers_text(statistics: Statistics, model: TraceModel) -> Iterator[str]:
     yield f"The story in numbers. {TRACED_TIME}"
     for seat, tally in [*layers.items(), ("in all", total)]:
         yield f"  {seat}: {_counts(tally)}{_times(tally)}."
+    for sentence in not_counted(model, model.applied - 1):
+        yield f"  {sentence}"
     yield ""
     yield "What the calls were for, of which each has one purpose:"
     for purpose, count in total.purposes.most_common():
@@ -33,10 +35,17 @@ def numbers_text(statistics: Statistics, model: TraceModel) -> Iterator[str]:
         yield f"  {'Before the first stage' if stage == BEFORE else number + title}: {_counts(tally)}."
 
 
-def numbers_json(statistics: Statistics) -> dict[str, object]:
+def not_counted(model: TraceModel, cursor: int) -> list[str]:
+    """What was not watched up to there, and so is in none of the numbers: a sentence each, in the engine's words."""
+    notes = [note.text for sequence, note in model.notes if note.topic == "filtered" and sequence <= cursor]
+    return [f"Not counted, since it was not watched: {text}." for text in notes]
+
+
+def numbers_json(statistics: Statistics, model: TraceModel) -> dict[str, object]:
     """The same for programs."""
     return {
         "times": TRACED_TIME,
+        "not_counted": not_counted(model, model.applied - 1),
         "total": _tally(statistics.total),
         "layers": {seat: _tally(tally) for seat, tally in statistics.by_layer().items()},
         "stages": [{"stage": stage or None, **_tally(tally)} for stage, tally in statistics.by_stage().items()],
@@ -45,6 +54,8 @@ def numbers_json(statistics: Statistics) -> dict[str, object]:
 
 def _counts(tally: Tally) -> str:
     failed = f", {tally.errors.total():,} failed ({_listed(tally.errors)})" if tally.errors else ""
+    if tally.interrupted:
+        failed += f", {tally.interrupted:,} interrupted and begun again"
     moved = f"; {size(tally.read_bytes)} read, {size(tally.written_bytes)} written"
     return f"{tally.calls:,} call{'' if tally.calls == 1 else 's'}{failed}{moved}"
 
@@ -64,6 +75,7 @@ def _tally(tally: Tally) -> dict[str, object]:
     return {
         "calls": tally.calls,
         "errors": dict(tally.errors.most_common()),
+        "interrupted": tally.interrupted,
         "read_bytes": tally.read_bytes,
         "written_bytes": tally.written_bytes,
         "traced_less_than_us": times,

@@ -47,6 +47,22 @@ def test_statistics_count_calls_errors_and_bytes() -> None:
     assert (total.read_bytes, total.written_bytes) == (1024, 10)
 
 
+def test_statistics_tell_interrupted_calls_from_failed_ones() -> None:
+    """What the kernel begins again has not failed, and rt_sigreturn's result is somebody's register."""
+    story = Story()
+    started(story)
+    for result in (-512, -513, -514, -516):
+        story.call(CLIENT, "wait4", -1, 0, 0, result=result)
+    for register in (-512, -11, -4):
+        story.call(CLIENT, "rt_sigreturn", result=register)
+    story.call(CLIENT, "wait4", -1, 0, 0, result=-4)
+    statistics = statistics_of(story)
+
+    assert statistics.total.calls == 9  # the execve is one
+    assert statistics.total.errors == {"EINTR": 1}
+    assert statistics.by_layer()["client"].interrupted == 4
+
+
 def test_statistics_leave_out_the_time_in_which_everything_was_held() -> None:
     """A call that took 100 ms, of which 99.5 were a pause, took half a millisecond of traced time."""
     story = Story()

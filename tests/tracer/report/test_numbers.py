@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.tui.story import docker_run
+from tests.tui.story import CLIENT, docker_run
+from tracer.events import NoteMade
 from tracer.report.as_json import json_report
 from tracer.report.numbers import TRACED_TIME, duration, size
 from tracer.report.text import text_report
@@ -44,6 +45,34 @@ def test_json_report_has_the_statistics(recording: Recording) -> None:
     assert statistics["layers"]["client"]["errors"] == {"ENOENT": 1}
     assert [stage["stage"] for stage in statistics["stages"]][:2] == [None, "client-parses"]
     assert statistics["times"] == TRACED_TIME
+
+
+def test_reports_say_what_was_not_watched(tmp_path: Path) -> None:
+    """As the screen does: a filtered recording's calls are not all there were."""
+    story = docker_run()
+    story.add(NoteMade(story.tick(), "filtered", "calls other than these 2 are not watched: read write"))
+    recording = Recording(str(story.write(tmp_path / "filtered.jsonl")))
+    sentence = "Not counted, since it was not watched: calls other than these 2 are not watched: read write."
+
+    lines = list(text_report(recording))
+    statistics = json.loads("".join(json_report(recording)))["statistics"]
+
+    in_all = next(place for place, line in enumerate(lines) if line.startswith("  in all: "))
+    assert lines[in_all + 1] == f"  {sentence}"
+    assert statistics["not_counted"] == [sentence]
+
+
+def test_reports_tell_interrupted_calls_from_failed_ones(tmp_path: Path) -> None:
+    """They are called neither errors nor nothing."""
+    story = docker_run()
+    story.call(CLIENT, "wait4", -1, 0, 0, result=-512)
+    recording = Recording(str(story.write(tmp_path / "interrupted.jsonl")))
+
+    lines = list(text_report(recording))
+    client = json.loads("".join(json_report(recording)))["statistics"]["layers"]["client"]
+
+    assert any(line.startswith("  client: ") and ", 1 interrupted and begun again; " in line for line in lines)
+    assert (client["errors"], client["interrupted"]) == ({"ENOENT": 1}, 1)
 
 
 @pytest.mark.parametrize(

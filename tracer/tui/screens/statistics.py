@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from tracer.codec import RecordingError
 from tracer.model.statistics import BEFORE, Statistics, Tally
-from tracer.report.numbers import TRACED_TIME, duration, size
+from tracer.report.numbers import TRACED_TIME, duration, not_counted, size
 from tracer.tui.prose import plain
 from tracer.tui.screens.detail import DetailScreen
 from tracer.tui.theme import Ink
@@ -71,12 +71,11 @@ def _page(view: TraceView, statistics: Statistics, cursor: int, width: int) -> G
     ink, model = view.ink, view.model
     stage = model.stage_at(cursor)
     place = f"up to stage {list(model.stage_table).index(stage.stage) + 1}" if stage else "before the first stage"
-    unwatched = [note.text for sequence, note in model.notes if note.topic == "filtered" and sequence <= cursor]
     layers = statistics.by_layer()
     return Group(
         Text(f"{cursor + 1:,} events, {place}: {statistics.total.calls:,} calls.", style=ink.plain),
         Text(TRACED_TIME, style=ink.dim),
-        *(Text(f"Not counted, since it was not watched: {text}.", style=ink.dim) for text in unwatched),
+        *(Text(sentence, style=ink.dim) for sentence in not_counted(model, cursor)),
         _heading("By layer", ink),
         _by_layer(layers, statistics.total, ink, width),
         _heading("Errors, by errno", ink),
@@ -123,7 +122,10 @@ def _errors(layers: Mapping[str, Tally], ink: Ink) -> Padding:
     table.add_column()
     for seat, tally in layers.items():
         failed = ", ".join(f"{name} {count:,}" for name, count in tally.errors.most_common())
-        table.add_row(Text(seat, style=ink.layer(seat)), Text(failed or "none", style=ink.plain if failed else ink.dim))
+        row = Text(failed or "none", style=ink.plain if failed else ink.dim)
+        if tally.interrupted:
+            row.append(f"; no error: {tally.interrupted:,} interrupted by a signal and begun again", ink.dim)
+        table.add_row(Text(seat, style=ink.layer(seat)), row)
     return Padding(table, (0, 0, 0, 2))
 
 
