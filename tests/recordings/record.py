@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from runtime.daemon.seccomp import default_profile
 from tests.oci_bundle import Box, become_subreaper, reap_strays
 from tracer.codec import decode_event, decode_header, encode_event, encode_header
 from tracer.decode.actions import ActionFold
@@ -80,6 +81,13 @@ def full_config(config: dict[str, Any]) -> None:
     }  # fmt: skip
 
 
+def docker_filter_config(config: dict[str, Any]) -> None:
+    """Docker's default profile: its filter has a part for each machine that the kernel can run."""
+    held = config["process"]["capabilities"]["bounding"]
+    config["process"]["args"] = ["true"]
+    config["linux"]["seccomp"] = default_profile(held)
+
+
 def user_namespace_config(config: dict[str, Any]) -> None:
     """Root inside is nobody outside; and the root is moved there instead of pivoted to, as on a ramdisk."""
     config["process"]["args"] = ["true"]
@@ -116,7 +124,7 @@ def kept(recording: Path) -> Iterator[str]:
 
 
 def container(runtime: str, name: str) -> None:
-    """One runtime's container, of one of the two kinds, into a golden recording."""
+    """One runtime's container, of one of the kinds, into a golden recording."""
     directory = Path(_PLACE)
     (directory / "data").mkdir(parents=True)
     console = socket.socket(socket.AF_UNIX)
@@ -128,6 +136,8 @@ def container(runtime: str, name: str) -> None:
         if name == "full":
             full_config(box.config)
             flags = f"--console-socket {_PLACE}/console.sock"
+        elif name == "docker-filter":
+            docker_filter_config(box.config)
         else:
             user_namespace_config(box.config)
             flags = "--no-pivot"
@@ -163,6 +173,7 @@ def main() -> None:
     for runtime in RUNTIMES:
         for name in ("full", "user-namespace"):
             container(runtime, name)
+    container("runc", "docker-filter")
     save(["unshare", "-n", "sh", "-c", _NETWORK], "network")
 
 

@@ -39,7 +39,8 @@ class _Mount:
 class ActionFold:
     """The fold: calls in, actions out. `exit_numbers` are the calls that it needs."""
 
-    def __init__(self, syscall_names: Mapping[int, str], layers: LayerFold) -> None:
+    def __init__(self, syscall_names: Mapping[int, str], layers: LayerFold, machine: str = "x86_64") -> None:
+        self._machine = machine
         self._layers = layers
         wanted = intents.CALLS | frozenset(_MOUNT_BUILDING)
         self._names = {number: name for number, name in syscall_names.items() if name in wanted}
@@ -62,7 +63,7 @@ class ActionFold:
             return []
         if name in _OPENS and self._layers.layer_of(pid) is Layer.RUNTIME:
             self._opened(name, pid, event)
-        found = intents.intent(name, event.arguments, event.data, event.files)
+        found = intents.intent(name, event.arguments, event.data, event.files, self._machine)
         if found is None:
             return []
         calls: tuple[int, ...] = (sequence,)

@@ -20,6 +20,8 @@ class Call(NamedTuple):
     arguments: tuple[int, ...]
     data: Mapping[str, bytes | None]
     files: Mapping[int, str]
+    machine: str = "x86_64"
+    """Where it was made."""
 
     def text(self, place: int) -> str:
         """The string that this argument points to; empty where it could not be read."""

@@ -40,13 +40,17 @@ CALLS = frozenset(_RECOGNISERS)
 
 
 def intent(
-    name: str, arguments: tuple[int, ...], data: Mapping[str, bytes | None], files: Mapping[int, str]
+    name: str,
+    arguments: tuple[int, ...],
+    data: Mapping[str, bytes | None],
+    files: Mapping[int, str],
+    machine: str = "x86_64",
 ) -> Intent | None:
     """What this call amounts to if it succeeds, or None for a call that means nothing by itself."""
     recogniser = _RECOGNISERS.get(name)
     if recogniser is None:
         return None
-    return recogniser.function(Call(name, arguments, data, files))
+    return recogniser.function(Call(name, arguments, data, files, machine))
 
 
 def calls_of(action: str) -> frozenset[str]:

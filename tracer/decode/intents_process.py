@@ -110,7 +110,8 @@ def _seccomp(call: Call) -> Intent | None:
 
 def _filter(call: Call) -> Intent:
     program = call.data.get("2.program") or b""
-    return Intent("SeccompInstalled", {"instructions": len(program) // 8, "summary": seccomp_filter.summary(program)})
+    told = seccomp_filter.summary(program, call.machine)
+    return Intent("SeccompInstalled", {"instructions": len(program) // 8, "summary": told})
 
 
 def _user(call: Call) -> Intent:

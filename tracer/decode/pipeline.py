@@ -61,9 +61,9 @@ class Pipeline:
     exit_numbers: frozenset[int]
     """Calls whose SyscallExited must be fed."""
 
-    def __init__(self, syscall_names: Mapping[int, str]) -> None:
+    def __init__(self, syscall_names: Mapping[int, str], machine: str = "x86_64") -> None:
         self._layers = LayerFold()
-        self._actions = ActionFold(syscall_names, self._layers)
+        self._actions = ActionFold(syscall_names, self._layers, machine)
         self._sides = {number: _TRANSFERS[name] for number, name in syscall_names.items() if name in _TRANSFERS}
         self._moves = {number: _MOVES[name] for number, name in syscall_names.items() if name in _MOVES}
         self._several = {number: _SEVERAL[name] for number, name in syscall_names.items() if name in _SEVERAL}

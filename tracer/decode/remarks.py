@@ -35,12 +35,12 @@ def setting(event: SyscallEntered | SyscallExited, signature: SyscallSignature |
     return ""
 
 
-def filter_lines(event: SyscallEntered | SyscallExited) -> list[str]:
+def filter_lines(event: SyscallEntered | SyscallExited, machine: str = "x86_64") -> list[str]:
     """The seccomp filter that a call installs: what it comes to, then its instructions; empty for every other call."""
     program = event.data.get("2.program")
     if not program:
         return []
-    return [seccomp_filter.summary(program), *seccomp_filter.disassembly(program)]
+    return [seccomp_filter.summary(program, machine), *seccomp_filter.disassembly(program, machine)]
 
 
 def environment_changes(before: Iterable[str], after: Iterable[str]) -> Iterator[str]:

@@ -208,7 +208,7 @@ def bpf_filter(shown: Shown, place: int) -> str:
     if program is None or head is None or len(head) < 16:
         return pointer(shown, place)
     at = int.from_bytes(head[8:16], "little")
-    return f"{{len={len(program) // 8}, filter={hex(at)} /* {seccomp_filter.summary(program)} */}}"
+    return f"{{len={len(program) // 8}, filter={hex(at)} /* {seccomp_filter.summary(program, shown.machine)} */}}"
 
 
 def seccomp_argument(shown: Shown, place: int) -> str:

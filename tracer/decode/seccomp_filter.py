@@ -1,17 +1,19 @@
 """A seccomp filter read: its instructions, and what they come to for every system call.
 
-    allows 352 calls; clone if not arg0 & 0x7e020000; ENOSYS for clone3; EPERM else; x86 too
+    allows 352 calls; clone allowed if not arg0 & 0x7e020000; ENOSYS for clone3; EPERM else; x86 too
 
 A filter is a classic BPF program over `struct seccomp_data` {int nr, u32 arch, u64 instruction_pointer, u64 args[6]}:
 seccomp(2), Documentation/networking/filter.rst. It has no loops, so every path through it can be walked. For each
 architecture that it compares with and each number it is walked with number and architecture known and the arguments
-unknown: a comparison of an argument goes both ways and becomes a condition of what is returned.
+unknown: a comparison of an argument goes both ways and becomes a condition of what is returned. A number is named only
+where it is known whose number it is: runc's filters have a part for each machine, and begin with that of i386.
 
 Real counterparts: libseccomp's `seccomp_export_pfc`, david942j/seccomp-tools.
 """
 
 import struct
 from collections import Counter
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -21,8 +23,9 @@ from tracer.decode.syscall_numbers import NAMES
 _INSTRUCTION = struct.Struct("<HBBI")
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 _MACHINES = {0xC000003E: "x86_64", 0xC00000B7: "aarch64", 0x40000003: "x86", 0x40000028: "arm"}
+_X86_64 = 0xC000003E
 _X32_BIT = 0x40000000
-_LOAD, _RETURN, _AND, _JUMP = 0x20, 0x06, 0x54, 0x05
+_LOAD, _RETURN, _AND, _JUMP, _EQUAL = 0x20, 0x06, 0x54, 0x05, 0x15
 _CONDITIONS = {0x15: "==", 0x25: ">", 0x35: ">=", 0x45: "&"}
 _NEGATED = {"==": "!=", ">": "<=", ">=": "<", "&": "& not"}
 _NUMBERS = 512
@@ -65,15 +68,16 @@ def instructions(program: bytes) -> list[Instruction]:
     return [Instruction(*row) for row in _INSTRUCTION.iter_unpack(program[: len(program) // 8 * 8])]
 
 
-def disassembly(program: bytes) -> list[str]:
-    """One line an instruction: `3: if A == 56 (clone) goto 7`."""
+def disassembly(program: bytes, native: str = "x86_64") -> list[str]:
+    """One line an instruction: `3: if A == 56 (clone) goto 7`; a filter that compares no machine is one of `native`."""
     lines = []
-    names = NAMES["x86_64"]
-    loaded = -1
-    for place, step in enumerate(instructions(program)):
+    steps = instructions(program)
+    states = _states(steps)
+    several = any(_compared(steps, states))
+    for place, (step, reached) in enumerate(zip(steps, states, strict=True)):
+        loaded = {state.loaded for state in reached}
         text = f"{step.code:#06x} {step.if_true} {step.if_false} {step.value:#x}"
         if step.code == _LOAD:
-            loaded = step.value
             text = f"A = {_field(step.value)}"
         elif step.code == _RETURN:
             text = f"return {answer(step.value)}"
@@ -83,9 +87,9 @@ def disassembly(program: bytes) -> list[str]:
             text = f"goto {place + 1 + step.value}"
         elif step.code in _CONDITIONS:
             value = hex(step.value)
-            if loaded == _NUMBER:
-                value = f"{step.value} ({names[step.value]})" if step.value in names else str(step.value)
-            elif loaded == _ARCHITECTURE:
+            if loaded == {_NUMBER}:
+                value = _numbered(step.value, {state.machine for state in reached}, "" if several else native)
+            elif loaded == {_ARCHITECTURE}:
                 value = _MACHINES.get(step.value, value)
             there, otherwise = place + 1 + step.if_true, place + 1 + step.if_false
             text = f"if A {_CONDITIONS[step.code]} {value} goto {there} else {otherwise}"
@@ -144,10 +148,16 @@ def outcomes(program: bytes, architecture: int, number: int) -> set[Outcome]:
 
 
 @lru_cache(maxsize=64)
-def summary(program: bytes) -> str:
-    """What the filter comes to, in a line; by its answers alone where it cannot be walked."""
-    machines = [step.value for step in instructions(program) if step.code == 0x15 and step.value in _MACHINES]
-    architecture = machines[0] if machines else 0xC000003E
+def summary(program: bytes, native: str = "x86_64") -> str:
+    """What it comes to for calls of the machine that it runs on, in a line; its answers alone if it cannot be walked.
+
+    Of a filter for other machines only, the first whose calls have names is told.
+    """
+    steps = instructions(program)
+    machines = list(dict.fromkeys(_compared(steps, _states(steps))))
+    known = [value for value in machines if _MACHINES[value] in NAMES]
+    home = {name: value for value, name in _MACHINES.items()}.get(native, 0)
+    architecture = home if home in machines else (known or machines or [home or _X86_64])[0]
     machine = _MACHINES[architecture]
     names = NAMES.get(machine, {})
     each: dict[int, set[Outcome]] = {}
@@ -167,8 +177,62 @@ def summary(program: bytes) -> str:
         if not _is_plain(found)
     ]
     parts.append(f"{otherwise} else" if parts else f"{otherwise} for every call")
-    others = [_MACHINES[other] for other in dict.fromkeys(machines) if other != architecture]
+    others = [_MACHINES[other] for other in machines if other != architecture]
     return "; ".join(parts) + (f"; {', '.join(others)} too" if others else "")
+
+
+class _State(NamedTuple):
+    """What is known where an instruction begins: the field in the accumulator, and whose calls come here."""
+
+    loaded: int
+    machine: int | None
+
+
+def _states(steps: list[Instruction]) -> list[set[_State]]:
+    """For each instruction all states in which it can be reached: jumps go forward, so one pass finds them."""
+    reached: list[set[_State]] = [set() for _ in steps]
+    if steps:
+        reached[0].add(_State(-1, None))
+    for place, step in enumerate(steps):
+        for state in reached[place]:
+            for there, after in _followers(place, step, state):
+                if there < len(steps):
+                    reached[there].add(after)
+    return reached
+
+
+def _followers(place: int, step: Instruction, state: _State) -> Iterator[tuple[int, _State]]:
+    if step.code == _RETURN:
+        return
+    if step.code == _JUMP:
+        yield place + 1 + step.value, state
+    elif step.code not in _CONDITIONS:
+        changed = step.value if step.code == _LOAD else -1
+        yield place + 1, state._replace(loaded=changed)
+    else:
+        asks = step.code == _EQUAL and state.loaded == _ARCHITECTURE
+        if not asks or state.machine in (None, step.value):
+            yield place + 1 + step.if_true, state._replace(machine=step.value) if asks else state
+        if not asks or state.machine != step.value:
+            yield place + 1 + step.if_false, state
+
+
+def _compared(steps: list[Instruction], states: list[set[_State]]) -> Iterator[int]:
+    """The machines that the filter asks for: an x32 call's number can look like one."""
+    for step, reached in zip(steps, states, strict=True):
+        asks = step.code == _EQUAL and step.value in _MACHINES
+        if asks and any(state.loaded == _ARCHITECTURE for state in reached):
+            yield step.value
+
+
+def _numbered(number: int, machines: set[int | None], native: str) -> str:
+    """A call's number, with its name where all who come here count alike."""
+    told = {_MACHINES.get(value, "") if value is not None else native for value in machines}
+    machine = told.pop() if len(told) == 1 else ""
+    if machine == "x86_64" and number > _X32_BIT:
+        return f"{number} (x32's {number - _X32_BIT})"
+    name = NAMES.get(machine, {}).get(number)
+    return f"{number} ({name})" if name else str(number)
 
 
 def _is_plain(found: set[Outcome]) -> bool:

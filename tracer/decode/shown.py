@@ -20,7 +20,7 @@ _DATA_IS_IGNORED = 0x1000 | 0x2000 | 0x1E0000
 class Shown:
     """One call while it is being printed."""
 
-    __slots__ = ("event", "is_arm", "limit", "name", "result")
+    __slots__ = ("event", "is_arm", "limit", "machine", "name", "result")
 
     def __init__(
         self, name: str, event: SyscallEntered | SyscallExited, limit: int = SHOWN, machine: str = "x86_64"
@@ -31,6 +31,7 @@ class Shown:
         """None while the call has not returned."""
         self.limit = limit
         """Bytes of a buffer that are shown."""
+        self.machine = machine
         self.is_arm = machine == "aarch64"
         """Layouts and flags of aarch64, where they differ from those of x86_64."""
 

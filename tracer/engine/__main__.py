@@ -91,7 +91,7 @@ def _record(launch: Launch, options: argparse.Namespace, control: Control | None
                 breakpoints.arm(str(stage.get("id", "")), True)
             else:
                 breakpoints.pass_by(str(stage.get("id", "")))
-    decoder, matcher = _decoders(launch, signatures) if control else (NoDecoder(), NoStages())
+    decoder, matcher = _decoders(launch, machine, signatures) if control else (NoDecoder(), NoStages())
     chronicle = Chronicle(recorder, decoder, matcher, breakpoints)
     census = Census(chronicle, redactor)
     affinity = census.affinity
@@ -141,7 +141,7 @@ def _filter(machine: str, chronicle: Chronicle, plans: Mapping[int, Plan], fdtab
     return Filter(machine, program(numbers, bindings.AUDIT_ARCH[machine]), names)
 
 
-def _decoders(launch: Launch, signatures: dict[int, SyscallSignature]) -> tuple[Decoder, StageMatcher]:
+def _decoders(launch: Launch, machine: str, signatures: dict[int, SyscallSignature]) -> tuple[Decoder, StageMatcher]:
     """What makes messages, actions and stages of the calls. Raises RecordingError where a stage is wrong."""
     # Imported here: a recording of plain calls does without them, and starts 50 ms earlier.
     from tracer.decode.pipeline import Pipeline
@@ -150,7 +150,7 @@ def _decoders(launch: Launch, signatures: dict[int, SyscallSignature]) -> tuple[
 
     names = {number: signature.name for number, signature in signatures.items()}
     try:
-        return Pipeline(names), Matcher(parse_stages(launch.stages), names)
+        return Pipeline(names, machine), Matcher(parse_stages(launch.stages), names)
     except StageError as error:
         raise RecordingError(str(error)) from error
 

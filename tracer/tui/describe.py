@@ -154,7 +154,7 @@ def _call(view: TraceView, sequence: int) -> Group:
     page.line("  returned", result_text(event, signature) or "not yet: it waits, or is held before it begins")
     if told := setting(event, signature):
         page.line("  sets", told)
-    if rules := filter_lines(event):
+    if rules := filter_lines(event, machine):
         page.heading("filter")
         page.line("  in all", rules[0])
         page.line("  program", "\n".join(rules[1:]))

@@ -63,6 +63,57 @@ def test_disassembly_names_calls_and_architectures() -> None:
     ]
 
 
+I386 = 0x40000003
+AARCH64 = 0xC00000B7
+SEVERAL = b"".join(
+    (
+        step(0x20, ARCHITECTURE),
+        step(0x15, I386, 0, 4),
+        step(0x20, NUMBER),
+        step(0x15, 21, 1, 0),  # mount, of i386
+        step(0x06, ALLOW),
+        step(0x06, EPERM),
+        step(0x15, AARCH64, 0, 4),
+        step(0x20, NUMBER),
+        step(0x15, 40, 1, 0),  # mount, of aarch64
+        step(0x06, ALLOW),
+        step(0x06, EPERM),
+        step(0x15, X86_64, 0, 6),
+        step(0x20, NUMBER),
+        step(0x15, 165, 3, 0),
+        step(0x15, 0x40000028, 2, 0),  # 40 of x32, which is also how arm is written
+        step(0x35, 0x40000000, 1, 0),
+        step(0x06, ALLOW),
+        step(0x06, EPERM),
+        step(0x06, KILL),
+    )
+)
+
+
+def test_summary_is_that_of_the_machine_it_runs_on() -> None:
+    """runc compares with i386 first; and a number that looks like a machine is none."""
+    assert seccomp_filter.summary(SEVERAL, "x86_64") == "EPERM for mount; allow else; x86, aarch64 too"
+    assert seccomp_filter.summary(SEVERAL, "aarch64") == "EPERM for mount; allow else; x86, x86_64 too"
+
+
+def test_disassembly_names_a_number_by_the_machine_of_its_branch() -> None:
+    """21 is mount on i386, access on x86_64: better no name than another machine's."""
+    lines = seccomp_filter.disassembly(SEVERAL)
+
+    assert lines[3] == "3: if A == 21 goto 5 else 4"
+    assert lines[8] == "8: if A == 40 (mount) goto 10 else 9"
+    assert lines[13] == "13: if A == 165 (mount) goto 17 else 14"
+    assert lines[14] == "14: if A == 1073741864 (x32's 40) goto 17 else 15"
+
+
+def test_filter_that_compares_no_machine_is_read_as_that_of_its_own() -> None:
+    """Its numbers are those of the machine that it was recorded on."""
+    program = b"".join((step(0x20, NUMBER), step(0x15, 40, 0, 1), step(0x06, KILL), step(0x06, ALLOW)))
+
+    assert seccomp_filter.summary(program, "aarch64") == "kill for mount; allow else"
+    assert seccomp_filter.disassembly(program, "aarch64")[1] == "1: if A == 40 (mount) goto 2 else 3"
+
+
 def test_filter_that_denies_a_few_says_so() -> None:
     """A list of what is denied is told as that."""
     program = b"".join((step(0x20, NUMBER), step(0x15, 165, 0, 1), step(0x06, KILL), step(0x06, ALLOW)))
