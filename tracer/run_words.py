@@ -8,6 +8,7 @@ client's own parser looks at docker's before anything is started.
 """
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,11 @@ from tracer.cli import CommandError
 
 SEATS = (*seats.OPTIONS, "--stack", "--attach")
 """Options that put a real part in a seat, or in all of them."""
+
+PORTS_STAY_INSIDE = (
+    "the real dockerd of a run has a network of its own and makes no firewall rules in this host's: "
+    "ports of -p and -P can be reached in there alone, not from this host"
+)
 
 _STREAMS = frozenset(("stdin", "stdout", "stderr"))
 """What docker's own --attach is given."""
@@ -119,6 +125,25 @@ def refuse_what_docker_would(words: RunWords) -> int:
         return 0
     sys.stderr.write(f"{complaint.text}\n")
     return complaint.exit_code
+
+
+def publishes_nothing(words: RunWords) -> bool:
+    """Whether docker is asked for ports that will not be published: see `Stack.daemon_argv` for dockerd's network.
+
+    With --attach it is the host's own dockerd, which publishes them.
+    """
+    if "daemon" not in words.seats:
+        return False
+    from runtime.client.flags import Flag, UsageError, boolean, parse
+    from runtime.client.run_flags import RUN_FLAGS
+
+    flags = (*RUN_FLAGS, Flag("publish-all", "P", kind="bool", convert=boolean))
+    try:
+        given, _ = parse(flags, words.docker)
+    except UsageError:
+        # The real docker knows flags that ours does not, and so where its words end: better one warning too many.
+        return any(re.match("-[a-zA-Z]*[pP]|--publish", word) for word in words.docker)
+    return "publish" in given or given.on("publish-all")
 
 
 def wants_docker_help(words: RunWords) -> bool:

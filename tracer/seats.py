@@ -71,7 +71,9 @@ def options_help() -> str:
     return "\n".join(
         [
             *lines,
-            "  --stack docker       the real docker, dockerd, containerd, shim and runc, apart from the host's",
+            "  --stack docker       the real docker, dockerd, containerd, shim and runc, apart from the host's.",
+            "                       dockerd has a network of its own then, and without firewall rules: ports of -p and -P",
+            "                       are reached in there alone",
             "  --attach NAMES       follow daemons that run already, by name or pid: dockerd,containerd. Root only; it",
             "                       stops every process that they start at each of its calls, whoever asked for it",
         ]

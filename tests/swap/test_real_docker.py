@@ -13,6 +13,7 @@ import pytest
 from tests.seat_stages import read
 from tests.tui.watched import Watched
 from tracer.events import MessageSeen, NoteMade, RecordingEnded
+from tracer.run_words import PORTS_STAY_INSIDE
 
 pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow]
 
@@ -45,6 +46,20 @@ def test_real_docker_is_recorded_with_what_it_says_on_every_wire(
     assert isinstance(events[-1], RecordingEnded)
     assert events[-1].reason == "the foreground program has ended and everything has settled"
     assert socket.if_nameindex() == links, "the host's network is as it was"
+
+
+def test_real_docker_says_that_its_ports_stay_inside(runtime_dir: Path, require: Callable[..., None]) -> None:
+    """It exits with 0 and has published nothing that this host could reach; that is said, and in the help too."""
+    require(*PARTS)
+    path = runtime_dir / "run.jsonl"
+    command = [sys.executable, "-m", "tracer", "record"]
+
+    words = ("--stack", "docker", "-o", str(path), "--", "docker", "run", "--rm", "-p", "18080:80", "hostbox", "true")
+    done = subprocess.run([*command, *words], capture_output=True, text=True)
+    help_text = subprocess.run([*command, "--help"], capture_output=True, text=True).stdout
+
+    assert (done.returncode, done.stderr) == (0, f"glassbottom: {PORTS_STAY_INSIDE}\n")
+    assert "ports of -p and -P" in help_text
 
 
 def test_run_of_the_real_docker_comes_first_and_its_stages_afterwards(

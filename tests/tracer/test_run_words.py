@@ -3,7 +3,7 @@
 import pytest
 
 from tracer.cli import CommandError
-from tracer.run_words import SEATS, refuse_what_docker_would, take_apart, wants_docker_help
+from tracer.run_words import SEATS, publishes_nothing, refuse_what_docker_would, take_apart, wants_docker_help
 
 WITH_VALUE = ("--client", "--runtime", "-o", "--output")
 
@@ -93,6 +93,25 @@ def test_a_stack_fills_all_seats_and_a_named_part_takes_its_own(
     taken = take_apart([*words, "--", "docker", "run", "x"], SEATS)
 
     assert (taken.seats, not taken.with_deadlines) == (seats, can_be_held)
+
+
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        (["--stack", "docker", "run", "-p", "18080:80", "x"], True),
+        (["--stack", "docker", "run", "-dP", "x"], True),
+        (["--daemon", "dockerd", "run", "--publish=80", "x"], True),
+        (["--stack", "docker", "run", "--gpus", "all", "-itp80:80", "x"], True),
+        (["--stack", "docker", "run", "--rm", "x", "ssh", "-p", "22"], False),
+        (["--stack", "docker", "run", "--pid", "host", "--name", "p", "x"], False),
+        (["--client", "docker", "run", "-p", "80:80", "x"], False),
+        (["--attach", "dockerd", "run", "-p", "80:80", "x"], False),
+        (["run", "-p", "80:80", "x"], False),
+    ],
+)
+def test_ports_that_a_private_dockerd_cannot_publish_are_known(words: list[str], warned: bool) -> None:
+    """Where the real dockerd is in a network of its own, and docker's own words ask for ports."""
+    assert publishes_nothing(take_apart(words, SEATS)) is warned
 
 
 def test_attach_follows_the_hosts_daemons_with_the_real_client() -> None:

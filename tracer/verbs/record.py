@@ -2,12 +2,22 @@
 
 import os
 import signal
+import sys
 from typing import get_args
 
 from tracer import cleanup, privileges, procfs
 from tracer.cli import CommandError
 from tracer.commands import Speed
-from tracer.run_words import SEATS, SEATS_HELP, RunWords, refuse_what_docker_would, take_apart, wants_docker_help
+from tracer.run_words import (
+    PORTS_STAY_INSIDE,
+    SEATS,
+    SEATS_HELP,
+    RunWords,
+    publishes_nothing,
+    refuse_what_docker_would,
+    take_apart,
+    wants_docker_help,
+)
 
 HELP = f"""\
 usage: glassbottom record [-o FILE] [options] [--] [docker] run [docker run's flags] IMAGE [COMMAND...]
@@ -69,6 +79,8 @@ def record(words: RunWords) -> int:
     from tracer.session.last_words import last_words
     from tracer.session.live import LiveSession
 
+    if publishes_nothing(words):
+        print(f"glassbottom: {PORTS_STAY_INSIDE}", file=sys.stderr)
     with prepare_attached(words) if "--attach" in words.options else prepare(words, hold=False) as prepared:
         foreground = list(prepared.launch.foreground.argv)
 
