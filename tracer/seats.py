@@ -38,7 +38,7 @@ PARTS = (
 
 OPTIONS = {
     "--client": "docker",
-    "--daemon": "dockerd",
+    "--daemon": "dockerd, in a network of its own: ports of -p and -P can be reached in there alone",
     "--containerd": "containerd",
     "--shim": "runc, which is containerd-shim-runc-v2",
     "--runtime": "runc or crun, or the path of another with their command line",
@@ -71,9 +71,7 @@ def options_help() -> str:
     return "\n".join(
         [
             *lines,
-            "  --stack docker       the real docker, dockerd, containerd, shim and runc, apart from the host's.",
-            "                       dockerd has a network of its own then, and without firewall rules: ports of -p and -P",
-            "                       are reached in there alone",
+            "  --stack docker       the real docker, dockerd, containerd, shim and runc, apart from the host's",
             "  --attach NAMES       follow daemons that run already, by name or pid: dockerd,containerd. Root only; it",
             "                       stops every process that they start at each of its calls, whoever asked for it",
         ]
