@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.seat_stages import NOT_SHOWN_BY
+
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ("tracer", "runtime", "lessons", "screenshots")
 READMES = sorted(p for top in (*SHIPPED, "tests") for p in (ROOT / top).rglob("README.md"))
@@ -38,3 +40,18 @@ def test_readme_names_only_files_that_exist(readme: Path) -> None:
     missing = [name for name in NAMED.findall(text) if not is_there(name, readme.parent)]
 
     assert missing == []
+
+
+def test_readme_of_the_tests_has_a_word_for_every_folder() -> None:
+    """What is proved where, or what a folder is for."""
+    text = (ROOT / "tests/README.md").read_text()
+    folders = sorted(folder.name for folder in (ROOT / "tests").iterdir() if any(folder.glob("[!.]*.*")))
+
+    assert [] == [name for name in folders if f"`{name}/`" not in text and name != "__pycache__"]
+
+
+def test_readme_of_the_stages_names_those_that_a_real_part_does_not_show() -> None:
+    """Each of them has a row, with the reason."""
+    text = (ROOT / "tracer/stages/README.md").read_text()
+
+    assert [] == [stage for stages in NOT_SHOWN_BY.values() for stage in stages if f"\n| `{stage}` |" not in text]
