@@ -72,7 +72,7 @@ def take_apart(words: Sequence[str], with_value: Sequence[str], without: Sequenc
             if name == "--stack":
                 _check_stack(value)
             taken.options[name] = value
-        elif rest[0] in without:
+        elif rest[0] in without and (rest[0] != "-h" or len(rest) == 1):  # docker's -h, before a word, is --hostname
             taken.options[rest.pop(0)] = ""
         else:
             break

@@ -72,6 +72,16 @@ def test_help_is_ours_before_dockers_words_begin() -> None:
     assert not wants_docker_help(take_apart(["hostbox", "--help"], WITH_VALUE))
 
 
+def test_h_is_help_only_where_nothing_follows_it() -> None:
+    """docker's -h is --hostname, and takes the next word."""
+    named = take_apart(["-o", "f", "-h", "web", "hostbox", "hostname"], WITH_VALUE)
+
+    assert wants_docker_help(take_apart(["-h"], WITH_VALUE))
+    assert wants_docker_help(take_apart(["-o", "f", "-h"], WITH_VALUE))
+    assert not wants_docker_help(named)
+    assert named.docker == ["-h", "web", "hostbox", "hostname"]
+
+
 @pytest.mark.parametrize(
     ("words", "seats", "can_be_held"),
     [
