@@ -42,6 +42,17 @@ async def test_space_goes_through_every_stage_and_left_comes_back(opened: Opener
         assert screen.stage_bar.place() == (12, 15)
 
 
+async def test_event_is_shown_to_pass_the_seats_in_one_order(opened: Opener) -> None:
+    """From the shim to the daemon, though a reader's call may be seen to end before the writer's."""
+    async with opened(path=Path(load_lesson(FIRST).recording)) as (pilot, screen):
+        await press(pilot, "end", "2")
+        text = "\n".join(rows(screen.events))
+
+        assert "shim▸containerd▸daemon" in text
+        assert "containerd▸shim" not in text
+        assert "daemon▸containerd" not in text
+
+
 async def test_lit_seat_and_stage_bar_agree_through_the_bundled_recording(opened: Opener) -> None:
     """At each of its first stages, one call on, and when everything is over."""
     lesson = load_lesson(FIRST)

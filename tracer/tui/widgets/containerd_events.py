@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tracer.model import Link
+from tracer.stages.layers import Layer
 from tracer.tui.widgets.event_log import Piece
 from tracer.tui.widgets.story_log import StoryLog
 
@@ -38,11 +39,11 @@ class ContainerdEvents(StoryLog):
     def linked_items(self) -> set[int]:
         return self.view.links.events or self.view.links.during_events
 
-    def _route(self, index: int) -> list[str]:
-        """The seats that had the event by now, in order."""
-        route: list[str] = []
-        for sighting in self.view.model.conversation.events[index].sightings:
-            layer = self.view.layer_of(sighting.process, sighting.sequence)
-            if sighting.sequence <= self.view.cursor and layer is not None and layer not in route:
-                route.append(layer)
-        return route
+    def _route(self, index: int) -> list[Layer]:
+        """The seats that had the event by now, in the order in which it passes them: up, from the shim to the client.
+
+        Not in that of the recording: a reader may be seen to have it before the end of the call that wrote it is seen.
+        """
+        sightings = self.view.model.conversation.events[index].sightings
+        seen = {self.view.layer_of(one.process, one.sequence) for one in sightings if one.sequence <= self.view.cursor}
+        return [layer for layer in reversed(Layer) if layer in seen]
