@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tracer import commands, events
-from tracer.restore import each, restorers, string
+from tracer.restore import WrongValueError, each, mapping, restorers, signatures, string
 
 VERSION = 1
 """Raised when a reader of the old number would misread a new recording."""
@@ -139,18 +139,30 @@ def decode_event(line: str, line_number: int = 0) -> events.Event:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
+        what = f"{error.msg.lower()}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        if isinstance(error, RecursionError):
+            what = "too deeply nested"
         raise RecordingError(
-            f"line {line_number}: not JSON ({error}); the recording is truncated or damaged"
+            f"line {line_number}: not JSON ({what or 'a number too long'}); the recording is truncated or damaged"
         ) from error
     if not isinstance(row, list) or not row or row[0] not in _KINDS:
         kind = row[0] if isinstance(row, list) and row else row
-        raise RecordingError(f"line {line_number}: unknown event {str(kind)[:40]!r}; written by a newer glassbottom?")
+        raise RecordingError(f"line {line_number}: unknown event {str(kind)[:40]!r}, perhaps of a newer glassbottom")
     cls = _KINDS[row[0]]
     restore = _RESTORE[cls]
     try:
         return cls(*[fix(value) for fix, value in zip(restore, row[1:], strict=False)])  # type: ignore[no-any-return]
     except (TypeError, ValueError, AttributeError) as error:
-        raise RecordingError(f"line {line_number}: a damaged {row[0]!r} event ({error})") from error
+        if len(row) <= _REQUIRED[cls]:
+            what = f"{len(row) - 1} of its {_REQUIRED[cls]} values are there"
+        else:
+            what = _what_is_wrong(error)
+        raise RecordingError(f"line {line_number}: a damaged {row[0]!r} event ({what})") from error
+
+
+def _what_is_wrong(error: Exception) -> str:
+    """A restorer's own sentence; other errors speak of Python, and not of the file."""
+    return str(error) if isinstance(error, WrongValueError) else "a value in it is not of the kind that stands there"
 
 
 def encode_header(header: events.RecordingHeader) -> str:
@@ -179,24 +191,26 @@ def decode_header(line: str) -> events.RecordingHeader:
             f"line 1: recording format {str(version)[:40]}; this glassbottom reads format {VERSION}: "
             "read it with the glassbottom that made it, or record the run again"
         )
+    if missing := [key for key in _HEADER_REQUIRED if key not in plain]:
+        raise _damaged_header(f"it has no {', '.join(missing)}")
     try:
-        syscalls = {
-            int(number): events.SyscallSignature(name, tuple((str(a), str(t)) for a, t in arguments))
-            for number, (name, arguments) in plain.pop("syscalls").items()
-        }
+        syscalls = signatures(plain.pop("syscalls"))
         plain["command"] = each(string)(plain["command"])
         plain["typed"] = each(string)(plain.get("typed", []))
         plain["recorded_first"] = each(string)(plain.get("recorded_first", []))
-        plain["stages"] = each(dict)(plain["stages"])
+        plain["stages"] = each(mapping)(plain["stages"])
+        mapping(plain["seats"])
         for key in ("created", "kernel", "architecture"):
             string(plain[key])
         # Keys that later versions add without a new format number change nothing in what is known here.
         known = {key: plain[key] for key in _HEADER_KEYS if key in plain}
         return events.RecordingHeader(version=version, syscalls=syscalls, **known)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RecordingError(
-            f"line 1: a damaged header ({error}); nothing can be read without it: copy or record it again"
-        ) from error
+    except (TypeError, ValueError) as error:
+        raise _damaged_header(_what_is_wrong(error)) from error
+
+
+def _damaged_header(what: str) -> RecordingError:
+    return RecordingError(f"line 1: a damaged header ({what}); nothing can be read without it: copy or record it again")
 
 
 def encode_command(command: commands.Command) -> str:
@@ -254,6 +268,10 @@ _FIELDS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
 # A dataclass with one field would make attrgetter answer the value instead of a tuple.
 _FIELDS[events.HoldReleased] = lambda event: (event.time_ns,)
 _HEADER_KEYS = tuple(field.name for field in dataclasses.fields(events.RecordingHeader))
+_HEADER_REQUIRED = ("created", "kernel", "architecture", "command", "seats", "stages", "syscalls")
+"""What headers had from the beginning; the others came later, and may be missing."""
 _EXITED_FIELDS = _FIELDS[events.SyscallExited]
 _DEFAULTS = {cls: [_default(field) for field in dataclasses.fields(cls)] for cls in _KINDS.values()}
+_REQUIRED = {cls: defaults.count(dataclasses.MISSING) for cls, defaults in _DEFAULTS.items()}
+"""How many values an event of each kind has at least."""
 _RESTORE = {cls: restorers(cls) for cls in _KINDS.values()}

@@ -13,17 +13,21 @@ from tracer import events
 Restorer = Callable[[Any], Any]
 
 
+class WrongValueError(ValueError):
+    """A value is not what its field holds; the message says what stands where."""
+
+
 def integer(value: Any) -> int:
-    """The number. Raises TypeError where it is none (JSON's true is none either)."""
+    """The number. Raises WrongValueError where it is none (JSON's true is none either)."""
     if type(value) is not int:
-        raise TypeError(f"{str(value)[:40]!r} where a number should be")
+        raise WrongValueError(f"{str(value)[:40]!r} where a number should be")
     return value
 
 
 def string(value: Any) -> str:
-    """The text. Raises TypeError where it is none."""
+    """The text. Raises WrongValueError where it is none."""
     if type(value) is not str:
-        raise TypeError(f"{str(value)[:40]!r} where text should be")
+        raise WrongValueError(f"{str(value)[:40]!r} where text should be")
     return value
 
 
@@ -33,22 +37,41 @@ def maybe(restore: Restorer) -> Restorer:
 
 
 def each(restore: Restorer) -> Restorer:
-    """A list of such values, as a tuple. Raises TypeError where it is no list."""
+    """A list of such values, as a tuple. Raises WrongValueError where it is no list."""
 
     def restore_all(value: Any) -> tuple[Any, ...]:
         if type(value) is not list:
-            raise TypeError(f"{str(value)[:40]!r} where a list should be")
+            raise WrongValueError(f"{str(value)[:40]!r} where a list should be")
         return tuple([restore(item) for item in value])
 
     return restore_all
 
 
+def mapping(value: Any) -> dict[str, Any]:
+    """The object. Raises WrongValueError where it is none."""
+    if type(value) is not dict:
+        raise WrongValueError(f"{str(value)[:40]!r} where an object should be")
+    return value
+
+
+def signatures(value: Any) -> dict[int, events.SyscallSignature]:
+    """A header's table of calls. Raises WrongValueError where an entry is none."""
+    table = {}
+    for number, entry in mapping(value).items():
+        match entry:
+            case [str(name), [*arguments]] if all(type(pair) is list and len(pair) == 2 for pair in arguments):
+                table[int(number)] = events.SyscallSignature(name, tuple((str(a), str(t)) for a, t in arguments))
+            case _:
+                raise WrongValueError(f"{str(entry)[:40]!r} where a call's name and arguments should be")
+    return table
+
+
 def one_of(words: tuple[str, ...]) -> Restorer:
-    """One of the words that a Literal allows. Raises ValueError for others."""
+    """One of the words that a Literal allows. Raises WrongValueError for others."""
 
     def restore(value: Any) -> str:
         if value not in words:
-            raise ValueError(f"{str(value)[:40]!r} where one of {', '.join(words)} should be")
+            raise WrongValueError(f"{str(value)[:40]!r} where one of {', '.join(words)} should be")
         return str(value)
 
     return restore
@@ -63,9 +86,9 @@ def _files(value: dict[str, str]) -> dict[int, str]:
 
 
 def _fields(value: dict[str, events.Scalar]) -> dict[str, events.Scalar]:
-    for item in value.values():
+    for item in mapping(value).values():
         if not isinstance(item, str | int | None):
-            raise TypeError(f"{str(item)[:40]!r} where a plain value should be")
+            raise WrongValueError(f"{str(item)[:40]!r} where a plain value should be")
     return value
 
 

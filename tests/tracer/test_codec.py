@@ -20,6 +20,10 @@ TEXTS = st.lists(TEXT, max_size=4).map(tuple)
 FIELDS = st.dictionaries(TEXT, TEXT | NUMBER | st.booleans() | st.none(), max_size=4)
 CALLS = st.lists(COUNT, max_size=3).map(tuple)
 MAYBE = st.none() | st.integers(0, 255)
+WITH_CALLS = (
+    '{"glassbottom": 1, "created": "", "kernel": "", "architecture": "", "command": [], "seats": {}, "stages": [], '
+    '"syscalls": %s}'
+)
 
 EVENTS = st.one_of(
     st.builds(
@@ -86,12 +90,15 @@ def test_trailing_defaults_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ('["exit", 1, 2', "line 7: not JSON"),
-        ('["dreamt", 1]', "line 7: unknown event 'dreamt'"),
+        ('["exit", 1, 2', "line 7: not JSON (expecting ',' delimiter, column 14); the recording is truncated or"),
+        ('["dreamt", 1]', "line 7: unknown event 'dreamt', perhaps of a newer glassbottom"),
         ("{}", "line 7: unknown event"),
-        ("[" * 100_000, "line 7: not JSON"),
-        ('["exited", 1]', "line 7: a damaged 'exited' event"),
-        ('["exit", 1, 2, 3, [], 0, 0, 5]', "line 7: a damaged 'exit' event"),
+        ("[" * 100_000, "line 7: not JSON (too deeply nested)"),
+        ('["exited", 1]', "line 7: a damaged 'exited' event (1 of its 5 values are there)"),
+        ('["exit", 1, 2, 3, 4, 0, 0]', "line 7: a damaged 'exit' event ('4' where a list should be)"),
+        ('["exit", 1, 2, 3, [], 0, 0, 5]', "line 7: a damaged 'exit' event (a value in it is not of the kind that"),
+        ('["exit", 1, 2, 3, [], 0, 0, {"1": 2}]', "'exit' event (a value in it is not of the kind that stands there)"),
+        ('["exit", 1, 2, 3, [], 0, 0, {"1": "\u2192"}]', "(a value in it is not of the kind that stands there)"),
     ],
 )
 def test_a_damaged_line_is_named(line: str, complaint: str) -> None:
@@ -137,7 +144,14 @@ def test_a_header_of_an_older_or_a_newer_glassbottom_is_read() -> None:
     [
         ("hello", "not a glassbottom recording"),
         ('{"glassbottom": 99}', "recording format 99; this glassbottom reads format 1"),
-        ('{"glassbottom": 1, "kernel": "6.18"}', "a damaged header"),
+        (
+            '{"glassbottom": 1, "kernel": "6.18"}',
+            "a damaged header (it has no created, architecture, command, seats, stages, syscalls); nothing can be read",
+        ),
+        (WITH_CALLS % "7", "a damaged header ('7' where an object should be); nothing can be read"),
+        (WITH_CALLS % '{"1": 7}', "a damaged header ('7' where a call's name and arguments should be)"),
+        (WITH_CALLS % '{"1": ["read", ["fd"]]}', "where a call's name and arguments should be"),
+        (WITH_CALLS % '{"one": ["read", []]}', "a value in it is not of the kind that stands there"),
     ],
 )
 def test_a_foreign_header_is_refused(line: str, complaint: str) -> None:
