@@ -1,7 +1,7 @@
 """How the text of a flag becomes the value in the request: sizes, CPUs, ulimits, capabilities, mounts, environment.
 
 Real counterparts: github.com/docker/go-units (sizes, ulimits) and docker CLI's opts/ package. Every refusal is a
-ValueError in docker's own words; the flag parser puts the flag's name in front.
+ValueError in docker's own words; the flag parser puts the flag's name in front (not of a port: ConflictError).
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 import re
 
-from runtime.client.flags import INT64_MAX, INT64_MIN, decimal
+from runtime.client.flags import INT64_MAX, INT64_MIN, ConflictError, decimal
+
+_MOST_PORT = 65535
+_PROTOCOLS = ("tcp", "udp", "sctp")
 
 _UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 _FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -135,7 +138,10 @@ def device(text: str) -> dict[str, object]:
 
 
 def published_port(text: str) -> tuple[str, dict[str, str]]:
-    """``[ADDRESS:][HOSTPORT:]PORT[/PROTOCOL]`` as the port inside and its binding outside (no ranges)."""
+    """``[ADDRESS:][HOSTPORT:]PORT[/PROTOCOL]`` as the port inside and its binding outside (no ranges).
+
+    docker looks at it once all flags are read, and words its refusal as of flags that are right each (ConflictError).
+    """
     spec, _, protocol = text.partition("/")
     address, _, ports = spec.rpartition("]:")
     host_ip = address.strip("[")
@@ -143,6 +149,12 @@ def published_port(text: str) -> tuple[str, dict[str, str]]:
     if not address and len(parts) == 3:
         host_ip = parts.pop(0)
     inside, outside = parts[-1], parts[0] if len(parts) == 2 else ""
-    if len(parts) > 2 or not inside.isdigit() or (outside and not outside.isdigit()):
-        raise ValueError(f"invalid containerPort: {text}")
-    return f"{inside}/{protocol or 'tcp'}", {"HostIp": host_ip, "HostPort": outside}
+    if len(parts) > 2:
+        raise ConflictError(f"invalid IP address: {':'.join(parts[:-2])}")
+    for name, port in (("containerPort", inside), ("hostPort", outside or "0")):
+        if not port.isdecimal() or int(port) > _MOST_PORT:
+            raise ConflictError(f"invalid {name}: {port}")
+    protocol = protocol.lower() or "tcp"
+    if protocol not in _PROTOCOLS:
+        raise ConflictError(f"invalid proto: {protocol}")
+    return f"{inside}/{protocol}", {"HostIp": host_ip, "HostPort": outside}
