@@ -39,6 +39,7 @@ def prepare_attached(words: RunWords) -> Iterator[Prepared]:
     followed = find(words.options["--attach"])
     recording = words.options.get("--output") or words.options["-o"]
     check_writable(recording)
+    os.truncate(recording, 0)
     sys.stderr.write(f"glassbottom: {warning(followed, speed)}\n")
     client = words.seats["client"]
     labels = [attached.label for attached in followed]

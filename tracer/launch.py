@@ -16,7 +16,7 @@ from tracer.cli import CommandError
 from tracer.commands import Launch, Speed
 from tracer.lessons import FIRST, load_lesson
 from tracer.run_words import RunWords
-from tracer.stack import plan_stack
+from tracer.stack import StackError, plan_stack
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,22 @@ def prepare(words: RunWords, *, hold: bool) -> Iterator[Prepared]:
     """Clean up after the dead, plan a stack, and take it down in the end."""
     lesson = load_lesson(words.options.get("--lesson", FIRST))
     kept = words.options.get("--output", words.options.get("-o", ""))
+    is_new = bool(kept) and not os.path.lexists(kept)
     if kept:
         check_writable(kept)
     cleanup.cleanup_abandoned()
-    plan = plan_stack(**_seats(words))
+    try:
+        plan = plan_stack(**_seats(words))
+    except StackError:
+        if is_new:
+            os.unlink(kept)
+        raise
     recording = f"{plan.registry}/recording.jsonl"
     try:
         if kept:
             # Through a link, so that the engine's other files (what the programs print) are beside it, and go with it.
             os.symlink(os.path.abspath(kept), recording)
+            os.truncate(kept, 0)  # or the session would take an older header for the engine's
         launch = Launch(
             background=plan.background(),
             foreground=plan.foreground(["run", *words.docker], os.getcwd()),
@@ -81,14 +88,14 @@ def _seats(words: RunWords) -> dict[str, str]:
 
 
 def check_writable(path: str) -> None:
-    """Make the file, empty, or say why not before anything is started.
+    """Make the file if it is not there, or say why not before anything is started. What is in it is kept for now.
 
     A pipe or a device is refused: the recording is read again while it grows, and a FIFO would wait here for a reader.
     """
     try:
         if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
             raise OSError(errno.EINVAL, "it is a device or a pipe, and a recording must be a file")
-        with open(path, "wb"):
+        with open(path, "ab"):
             pass
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

@@ -21,6 +21,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
 from tracer import hybrid_cgroups, procfs
@@ -220,7 +221,6 @@ def plan_stack(
     instead of ROOT/docker.sock; the others put a real part in a seat, by name or path.
     """
     base = base_folder()
-    _make_private(base)
     stack_id = os.urandom(4).hex()
     registry = f"{base}/{stack_id}"
     chosen = os.path.abspath(root) if root else registry
@@ -245,7 +245,13 @@ def plan_stack(
         launcher=launcher,
     )
     _check_sockets(plan)
-    register(plan)
+    try:
+        _make_private(base)
+        register(plan)
+    except StackError:
+        with suppress(OSError):  # it was not made, or holds other stacks
+            os.rmdir(base)
+        raise
     return plan
 
 
@@ -335,8 +341,18 @@ def _find(name: str, seat: str) -> str:
 
 
 def _shim_name(name: str) -> str:
-    """What containerd calls a shim: ``runc`` is ``io.containerd.runc.v2``."""
-    return f"io.containerd.{name}.v2" if name and "." not in name else name
+    """What containerd calls a shim: ``runc`` is ``io.containerd.runc.v2``, and its program containerd-shim-runc-v2.
+
+    containerd looks for it only when a container starts, which is too late to say that there is none.
+    """
+    if not name or "/" in name:
+        return _find(name, "shim")
+    full = name if "." in name else f"io.containerd.{name}.v2"
+    program = "-".join(["containerd-shim", *full.split(".")[-2:]])
+    here = os.path.dirname(sys.executable)  # first in the stack's PATH, too
+    if shutil.which(program, path=f"{here}:{os.environ.get('PATH', os.defpath)}") is None:
+        raise StackError(f"cannot put {name!r} in the shim seat: there is no {program} in PATH")
+    return full
 
 
 def _make_private(base: str) -> None:

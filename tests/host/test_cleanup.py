@@ -198,6 +198,16 @@ def test_stack_up_says_which_program_ended_by_itself(stack: RunningStack) -> Non
     assert left_of(stack.plan) == NOTHING
 
 
+def test_stack_up_names_the_program_that_did_not_start(runtime_dir: Path) -> None:
+    """Not the one that gave it a network of its own."""
+    command = [sys.executable, "-m", "tracer", "stack", "up", "--daemon", "/bin/true"]
+
+    done = subprocess.run(command, capture_output=True, text=True)
+
+    assert done.stderr.splitlines()[-1] == "glassbottom: true did not start (status 0); what it said is above"
+    assert list(runtime_dir.iterdir()) == []
+
+
 def test_a_plan_that_never_started_is_cleaned_up_too(runtime_dir: Path) -> None:
     """Killed between writing it down and the first process."""
     plan = plan_stack()

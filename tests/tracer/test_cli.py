@@ -1,5 +1,6 @@
 """The command line: verbs, help that teaches, and errors that are sentences."""
 
+import os
 import subprocess
 import sys
 import time
@@ -8,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.tui.story import docker_run
+from tracer.cleanup import cleanup_stack
 from tracer.cli import VERBS
+from tracer.stack import load, owner_lives, plan_stack
 
 
 def glassbottom(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command as a user would, without a terminal."""
-    import os
-
     return subprocess.run(
         [sys.executable, "-m", "tracer", *words],
         capture_output=True,
@@ -87,7 +88,7 @@ def test_every_verb_teaches_by_an_example(verb: str) -> None:
         (("record", "--lesson", "nosuch", "run", "hostbox"), 125, "there is no lesson 'nosuch'; there are: 010"),
         *(
             (("record", f"--{seat}", "nosuch", "run", "hostbox"), 125, f"cannot put 'nosuch' in the {seat} seat")
-            for seat in ("runtime", "daemon", "containerd", "client")
+            for seat in ("runtime", "daemon", "containerd", "client", "shim")
         ),
         (("record", "-o", "/", "run", "hostbox"), 125, "cannot write /: is a directory"),
         (("record", "-o", "/dev/full", "run", "hostbox"), 125, "cannot write /dev/full: it is a device or a pipe"),
@@ -100,17 +101,51 @@ def test_every_verb_teaches_by_an_example(verb: str) -> None:
         (("replay", "/nonexistent.jsonl"), 1, "/nonexistent.jsonl: there is no such file, and no such lesson"),
         (("report", "/nonexistent.jsonl"), 1, "/nonexistent.jsonl: there is no such file, and no such lesson"),
         (("stack", "up", "--daemon", "nosuchd"), 1, "cannot put 'nosuchd' in the daemon seat"),
+        (("stack", "up", "--shim", "nosuch"), 1, "there is no containerd-shim-nosuch-v2 in PATH"),
+        (("stack", "up", "--root", "/etc/passwd"), 1, "cannot use /etc/passwd as a stack's root"),
     ],
 )
 def test_mistakes_are_answered_with_a_sentence(
-    words: tuple[str, ...], code: int, sentence: str, tmp_path: Path
+    words: tuple[str, ...], code: int, sentence: str, runtime_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The right exit code, what is wrong, and never a traceback."""
-    done = glassbottom(*words, XDG_RUNTIME_DIR=str(tmp_path))
+    """The right exit code, what is wrong, never a traceback; no folder and no recording of what never ran."""
+    monkeypatch.chdir(tmp_path)
+
+    done = glassbottom(*words)
 
     assert done.returncode == code, done.stderr
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+    assert [*runtime_dir.iterdir(), *tmp_path.iterdir()] == []
+
+
+def test_recording_is_kept_until_another_run_begins(tmp_path: Path) -> None:
+    """A seat's name mistyped costs nobody yesterday's run."""
+    path = docker_run().write(tmp_path / "run.jsonl")
+    before = path.read_bytes()
+
+    done = glassbottom("record", "-o", str(path), "--runtime", "nosuch", "run", "hostbox")
+
+    assert done.returncode == 125
+    assert path.read_bytes() == before
+
+
+def test_no_answer_to_the_question_of_cleanup_is_no(runtime_dir: Path) -> None:
+    """Ctrl-D on a terminal: nothing is taken down, and a sentence says so."""
+    plan = plan_stack()
+    master, slave = os.openpty()
+    os.write(master, b"\x04")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "tracer", "cleanup", "--all"], stdin=slave, capture_output=True, text=True
+    )
+    in_use = owner_lives(load(plan.registry))
+    cleanup_stack(plan)
+    os.close(master)
+    os.close(slave)
+
+    assert (done.returncode, done.stderr) == (1, "glassbottom: nothing was touched\n")
+    assert in_use
 
 
 def test_report_names_the_file_and_what_is_wrong_with_it(tmp_path: Path) -> None:

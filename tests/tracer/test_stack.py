@@ -77,9 +77,13 @@ def test_plan_command_lines_are_those_of_the_real_programs(runtime_dir: Path) ->
     assert plan.seats["daemon"] == "python -m runtime.daemon"
 
 
-def test_plan_of_a_dockerd_puts_our_shim_and_runtime_where_it_finds_them(runtime_dir: Path) -> None:
+def test_plan_of_a_dockerd_puts_our_shim_and_runtime_where_it_finds_them(
+    runtime_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Or the real ones would be used, and the seats would not be as they are told."""
     here = os.path.dirname(sys.executable)
+    (tmp_path / "containerd-shim-runc-v2").symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
 
     plan = plan_stack(daemon=sys.executable)
     with_theirs = plan_stack(daemon=sys.executable, shim="runc", runtime=shutil.which("sh") or "")
@@ -89,6 +93,27 @@ def test_plan_of_a_dockerd_puts_our_shim_and_runtime_where_it_finds_them(runtime
     assert f"glassbottom={here}/glassbottom-oci" in plan.daemon_argv
     assert os.listdir(f"{with_theirs.root}/bin") == []
     assert f"sh={shutil.which('sh')}" in with_theirs.daemon_argv
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("", ""),
+        ("glass", "io.containerd.glass.v2"),
+        ("com.example.glass.v7", "com.example.glass.v7"),
+        ("io.containerd.glassbottom.v1", "io.containerd.glassbottom.v1"),
+        ("/bin/true", "/bin/true"),
+    ],
+)
+def test_plan_knows_a_shim_by_the_names_that_containerd_does(
+    runtime_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, name: str
+) -> None:
+    """In PATH, beside our own programs, or at a path."""
+    for program in ("containerd-shim-glass-v2", "containerd-shim-glass-v7"):
+        (tmp_path / program).symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    assert plan_stack(shim=given).shim == name
 
 
 def test_plan_environment_finds_our_programs_and_keeps_temporary_files_in_the_root(

@@ -58,5 +58,10 @@ def _ask() -> None:
         raise CommandError(f"{len(in_use)} stacks are in use; add --force to take them down")
     for plan in in_use:
         print(plan.describe(), end="")
-    if input("take these down, with everything that runs on them? [y/N] ").strip().lower() != "y":
+    try:
+        answer = input("take these down, with everything that runs on them? [y/N] ")
+    except EOFError:  # Ctrl-D: no answer is no
+        answer = ""
+        print()
+    if answer.strip().lower() != "y":
         raise CommandError("nothing was touched")

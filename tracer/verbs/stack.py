@@ -125,6 +125,8 @@ def _await_end(
 
 
 def _name(child: subprocess.Popen[bytes]) -> str:
+    """The program, and not what starts it in a network of its own (`unshare --net -- dockerd`)."""
     words = child.args
     assert isinstance(words, tuple)
+    words = words[words.index("--") + 1 :] if "--" in words else words
     return str(words[2] if words[1] == "-m" else os.path.basename(words[0]))
