@@ -93,7 +93,8 @@ class SyscallEntered:
     None: it could not be read. Shorter than the call's own length: truncated. Argument numbers count from 0."""
     files: Mapping[int, str] = field(default_factory=dict)
     """What each descriptor argument refers to, by argument number, and the result (`RESULT`): as /proc/PID/fd prints
-    it, and for unix sockets `unix:[INODE->PEER,"PATH"]` with the peer and the path where they are known."""
+    it, for unix sockets `unix:[INODE->PEER,"PATH"]` with the peer and the path where they are known, for netlink
+    `netlink:[ROUTE:INODE]` with the protocol where it is."""
 
 
 @dataclass(frozen=True, slots=True)

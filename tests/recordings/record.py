@@ -40,6 +40,9 @@ ip route add 10.99.0.0/16 via 172.30.0.9
 nft add table ip golden
 nft add chain ip golden post '{ type nat hook postrouting priority 100; }'
 nft add rule ip golden post ip saddr 172.30.0.0/16 oifname != bridge0 masquerade
+nft add rule ip golden nosuch drop
+ip rule add from 10.98.0.0/16 lookup 100
+ss -x
 ip link del bridge0
 kill $other
 """

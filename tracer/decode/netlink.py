@@ -1,74 +1,68 @@
 """Netlink: how network devices, addresses, routes and packet filters are made, by messages to the kernel.
 
-rtnetlink(7), netlink(7); counterparts: iproute2's `ip monitor`, pyroute2's parsers. A request is answered by
-NLMSG_ERROR with 0 for success, so what a request amounts to (a link, an address, a route) is told when that has come.
-
     | length | type | flags | sequence | port |  family header  | attribute: length, type, value | ...
 
-Left out: attributes beyond those that tell a learner what happens.
+rtnetlink(7), netlink(7); counterparts: iproute2's `ip monitor`, pyroute2. What a request amounts to (a link, a
+route) is told when it is certain. NLM_F_ACK asks for an answer, NLMSG_ERROR with 0 for success. Without it only failure is
+answered, and the kernel has put that answer into the socket before the request's call returns: so it was done if the
+socket is used again, has nothing to say, or is given up, with no error read. A batch of nfnetlink is done as a whole or
+not at all.
 """
 
 import struct
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from tracer.decode import errnos, nftables
+from tracer.decode import errnos, netlink_fields
 from tracer.decode.call import Intent
 from tracer.decode.message import Decoded
-from tracer.events import Scalar, Side
+from tracer.events import Side
 
 _HEADER = struct.Struct("<IHHII")
-_ERROR, _DONE = 2, 3
-_F_ACK, _F_CREATE = 0x4, 0x400
-_TYPES = {
-    1: "NLMSG_NOOP",
-    _ERROR: "NLMSG_ERROR",
-    _DONE: "NLMSG_DONE",
-    16: "RTM_NEWLINK",
-    17: "RTM_DELLINK",
-    18: "RTM_GETLINK",
-    19: "RTM_SETLINK",
-    20: "RTM_NEWADDR",
-    21: "RTM_DELADDR",
-    22: "RTM_GETADDR",
-    24: "RTM_NEWROUTE",
-    25: "RTM_DELROUTE",
-    26: "RTM_GETROUTE",
-    28: "RTM_NEWNEIGH",
-    29: "RTM_DELNEIGH",
-    30: "RTM_GETNEIGH",
-    32: "RTM_NEWRULE",
-    33: "RTM_DELRULE",
-}
-_SUBSYSTEMS = {
-    1: "NFNL_SUBSYS_CTNETLINK",
-    2: "NFNL_SUBSYS_CTNETLINK_EXP",
-    6: "NFNL_SUBSYS_IPSET",
-    11: "NFNL_SUBSYS_NFT_COMPAT",
-}
-_NFNL_BATCH = {16: "NFNL_MSG_BATCH_BEGIN", 17: "NFNL_MSG_BATCH_END"}
-_LINK = {3: "name", 4: "mtu", 5: "link", 10: "master", 18: "info", 19: "netns_pid", 28: "netns_fd"}
-_ADDRESS = {1: "address", 2: "local", 3: "label"}
-_ROUTE = {1: "destination", 4: "interface", 5: "gateway"}
-_TEXTS = ("name", "label", "kind")
-_ADDRESSES = ("address", "local", "destination", "gateway")
-_TITLED = (
-    *("family", "table", "chain", "set", "name", "local", "destination", "kind", "gateway", "master"),
-    *("netns_pid", "netns_fd", "rule"),
-)
-_BARE = ("family", "table", "chain", "set", "name", "local", "destination", "rule")
-"""Fields that a title names by their value alone."""
-_PENDING_KEPT = 256
+_ERROR = 2
+_F_ACK = 0x4
+_BATCH_BEGIN, _BATCH_END = "NFNL_MSG_BATCH_BEGIN", "NFNL_MSG_BATCH_END"
+_ASKED_KEPT = 1024
+
+
+class Done(NamedTuple):
+    """What the kernel has done, and the calls that asked for it and learnt of it."""
+
+    intent: Intent
+    calls: tuple[int, ...]
+
+
+class _Request(NamedTuple):
+    title: str
+    intent: Intent | None
+    call: int
+    wants_answer: bool
+    """It asks for an answer whatever comes of it, and has none yet."""
+    batch: int
+    """The batch that it is in; 0 for none."""
 
 
 class Netlink:
     """One socket's conversation with the kernel."""
 
-    def __init__(self) -> None:
-        self._asked: dict[int, tuple[str, Intent | None, int]] = {}
-        """Sequence number of a request -> its title, what it amounts to, the call that sent it."""
+    def __init__(self, protocol: str) -> None:
+        self._protocol = protocol
+        self._asked: dict[int, _Request] = {}
+        """By sequence number, oldest first."""
+        self._batch = 0
+        """The batch that is being sent; 0 outside of one."""
+        self._batches = 0
 
-    def feed(self, side: Side, data: bytes, call: int) -> Iterator[tuple[Decoded, Intent | None]]:
-        """The messages of one call (netlink never cuts one), and what a successful one amounts to."""
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a request may have been done that nothing has been told of."""
+        return any(request.intent is not None for request in self._asked.values())
+
+    def feed(self, side: Side, data: bytes, call: int) -> Iterator[Decoded | Done]:
+        """The messages of one call (netlink never cuts one), and what is certain now."""
+        if side == "sent":
+            yield from self.settled()
+            self._batch = 0
         place = 0
         while place + 16 <= len(data):
             length, kind, flags, number, _ = _HEADER.unpack_from(data, place)
@@ -78,124 +72,62 @@ class Netlink:
             place += (length + 3) & ~3
             if side == "sent":
                 yield self._request(kind, flags, number, payload, call)
+            elif kind == _ERROR:
+                yield from self._answer(number, payload, call)
             else:
-                yield self._response(kind, number, payload, call)
+                yield self._response(kind, payload, call)
+                if number:  # 0: news of what others did
+                    yield from self.settled()
 
-    def _request(self, kind: int, flags: int, number: int, payload: bytes, call: int) -> tuple[Decoded, Intent | None]:
-        name, fields = _message(kind, payload)
-        intent = _intent(name, flags, fields)
-        title = _title(name, fields)
-        decoded = Decoded("netlink", "request", title, {"type": name, **fields}, "", (call,))
-        if not flags & _F_ACK:
-            return decoded, intent
-        if len(self._asked) >= _PENDING_KEPT:
+    def settled(self) -> Iterator[Done]:
+        """What was done though nobody asked for an answer: called when an error would have been read by now."""
+        waited = {request.batch for request in self._asked.values() if request.wants_answer}
+        for number, request in list(self._asked.items()):
+            if request.wants_answer or (request.batch and request.batch in waited):
+                continue
+            del self._asked[number]
+            if request.intent is not None:
+                yield Done(request.intent, (request.call,))
+
+    def _request(self, kind: int, flags: int, number: int, payload: bytes, call: int) -> Decoded:
+        name, fields = netlink_fields.message(kind, payload, self._protocol)
+        if name == _BATCH_BEGIN:
+            self._batches += 1
+            self._batch = self._batches
+        title = netlink_fields.title(name, fields)
+        intent = netlink_fields.intent(name, flags, fields)
+        if len(self._asked) >= _ASKED_KEPT:
             del self._asked[next(iter(self._asked))]
-        self._asked[number] = (title, intent, call)
-        return decoded, None
+        self._asked.pop(number, None)  # anew at the end, so that the oldest is forgotten first
+        self._asked[number] = _Request(title, intent, call, bool(flags & _F_ACK), self._batch)
+        if name == _BATCH_END:
+            self._batch = 0
+        return Decoded("netlink", "request", title, {"type": name, **fields}, "", (call,))
 
-    def _response(self, kind: int, number: int, payload: bytes, call: int) -> tuple[Decoded, Intent | None]:
-        if kind != _ERROR:
-            name, fields = _message(kind, payload)
-            return Decoded("netlink", "response", _title(name, fields), {"type": name, **fields}, "", (call,)), None
-        title, intent, asked = self._asked.pop(number, ("", None, call))
+    def _response(self, kind: int, payload: bytes, call: int) -> Decoded:
+        name, fields = netlink_fields.message(kind, payload, self._protocol)
+        title = netlink_fields.title(name, fields)
+        return Decoded("netlink", "response", title, {"type": name, **fields}, "", (call,))
+
+    def _answer(self, number: int, payload: bytes, call: int) -> Iterator[Decoded | Done]:
+        request = self._asked.pop(number, _Request("", None, call, wants_answer=False, batch=0))
         error = -int.from_bytes(payload[:4], "little", signed=True)
         outcome = "done" if error == 0 else errnos.NAMES.get(error, str(error))
-        fields = {"type": "NLMSG_ERROR", "error": error}
-        decoded = Decoded("netlink", "response", f"{title}: {outcome}".lstrip(": "), fields, "", (asked, call))
-        return decoded, intent if error == 0 else None
+        title = f"{request.title}: {outcome}".lstrip(": ")
+        yield Decoded("netlink", "response", title, {"type": "NLMSG_ERROR", "error": error}, "", (request.call, call))
+        if request.batch:
+            yield from self._batch_answered(number, request, call, failed=error != 0)
+        elif error == 0 and request.intent is not None:
+            yield Done(request.intent, (request.call, call))
 
-
-def type_name(kind: int, payload: bytes) -> str:
-    """A message's type by name, as far as type and payload tell whose it is."""
-    return _message(kind, payload)[0]
-
-
-def title(kind: int, payload: bytes) -> str:
-    """A message in a few words: `RTM_NEWLINK veth1 kind=veth`."""
-    return _title(*_message(kind, payload))
-
-
-def is_get(kind: int) -> bool:
-    """Whether a request of this type asks, and does not make: its flags mean other things then."""
-    if kind >> 8:
-        return nftables.message(kind, b"")[0].startswith("NFT_MSG_GET")
-    return kind & 3 == 2
-
-
-def _message(kind: int, payload: bytes) -> tuple[str, dict[str, Scalar]]:
-    """A message's type and the attributes that are told."""
-    fields: dict[str, Scalar] = {}
-    if kind >> 8 == nftables.NFTABLES:
-        return nftables.message(kind, payload)
-    if kind >> 8 in _SUBSYSTEMS:
-        return f"{_SUBSYSTEMS[kind >> 8]}<<8|{kind & 0xFF}", fields
-    if kind in _NFNL_BATCH and len(payload) <= 4:
-        return _NFNL_BATCH[kind], fields
-    name = _TYPES.get(kind, f"type {kind}")
-    if name.endswith("LINK") and len(payload) >= 16:
-        fields["index"] = int.from_bytes(payload[4:8], "little", signed=True)
-        if int.from_bytes(payload[12:16], "little") & 1:
-            fields["up"] = bool(payload[8] & 1)
-        _attributes(payload[16:], _LINK, fields)
-    elif name.endswith("ADDR") and len(payload) >= 8:
-        fields["prefix"], fields["index"] = payload[1], int.from_bytes(payload[4:8], "little")
-        _attributes(payload[8:], _ADDRESS, fields)
-    elif name.endswith("ROUTE") and len(payload) >= 12:
-        fields["prefix"] = payload[1]
-        _attributes(payload[12:], _ROUTE, fields)
-    return name, fields
-
-
-def _attributes(data: bytes, names: dict[int, str], fields: dict[str, Scalar]) -> None:
-    place = 0
-    while place + 4 <= len(data):
-        length, kind = struct.unpack_from("<HH", data, place)
-        if length < 4:
-            return
-        value = data[place + 4 : place + length]
-        place += (length + 3) & ~3
-        name = names.get(kind & 0x3FFF)
-        if name == "info":
-            _attributes(value, {1: "kind"}, fields)
-        elif name in _TEXTS:
-            fields[name] = value.split(b"\0", 1)[0].decode("utf-8", "replace")
-        elif name in _ADDRESSES:
-            fields[name] = _address(value)
-        elif name is not None:
-            fields[name] = int.from_bytes(value[:4], "little")
-
-
-def _address(value: bytes) -> str:
-    if len(value) == 4:
-        return ".".join(str(byte) for byte in value)
-    return ":".join(f"{value[place] << 8 | value[place + 1]:x}" for place in range(0, len(value) // 2 * 2, 2))
-
-
-def _title(name: str, fields: dict[str, Scalar]) -> str:
-    shown = [f"{key}={fields[key]}" if key not in _BARE else str(fields[key]) for key in _TITLED if key in fields]
-    if "prefix" in fields and "local" in fields:
-        shown = [f"{text}/{fields['prefix']}" if text == fields["local"] else text for text in shown]
-    if fields.get("index") and "name" not in fields:
-        shown.append(f"index={fields['index']}")
-    if "up" in fields:
-        shown.append("up" if fields["up"] else "down")
-    return " ".join([name, *shown])
-
-
-def _intent(name: str, flags: int, fields: dict[str, Scalar]) -> Intent | None:
-    if name == "RTM_NEWLINK" and flags & _F_CREATE and "kind" in fields:
-        return Intent("LinkCreated", fields)
-    if name in ("RTM_NEWLINK", "RTM_SETLINK"):
-        moved = "netns_pid" in fields or "netns_fd" in fields
-        return Intent("LinkMoved" if moved else "LinkChanged", fields)
-    actions = {
-        "RTM_DELLINK": "LinkDeleted",
-        "RTM_NEWADDR": "AddressAdded",
-        "RTM_NEWROUTE": "RouteAdded",
-        "NFT_MSG_NEWTABLE": "TableAdded",
-        "NFT_MSG_NEWCHAIN": "ChainAdded",
-        "NFT_MSG_NEWRULE": "RuleAdded",
-        "NFT_MSG_DELRULE": "RuleDeleted",
-        "RTM_NEWRULE": "RuleAdded",
-    }
-    return Intent(actions[name], fields) if name in actions else None
+    def _batch_answered(self, number: int, request: _Request, call: int, *, failed: bool) -> Iterator[Done]:
+        """One failure undoes the whole batch, so success is certain only with the last answer."""
+        self._asked[number] = request._replace(wants_answer=False)
+        members = {key: one for key, one in self._asked.items() if one.batch == request.batch}
+        if failed:
+            self._asked |= {key: one._replace(intent=None) for key, one in members.items()}
+        elif not any(one.wants_answer for one in members.values()):
+            for key, one in sorted(members.items()):
+                del self._asked[key]
+                if one.intent is not None:
+                    yield Done(one.intent, (one.call, call))

@@ -9,12 +9,13 @@ The pipeline is fed by the engine's loop, call by call, and answers at once: a s
 call. It is pure (no files, no sockets, no clock), so the same recording gives the same messages on any machine.
 """
 
+import errno
 from collections.abc import Mapping
 
 from tracer.decode.actions import ActionFold
 from tracer.decode.endpoint import Endpoint
 from tracer.decode.message import Decoded
-from tracer.decode.netlink import Netlink
+from tracer.decode.netlink import Done, Netlink
 from tracer.decode.stdio import pieces
 from tracer.decode.streams import Connections, OpenFile, open_file
 from tracer.events import (
@@ -76,6 +77,8 @@ class Pipeline:
         """Where the flags of a receiving call are."""
         self._endpoints: dict[str, Endpoint] = {}
         self._netlinks: dict[str, Netlink] = {}
+        self._waiting: dict[int, set[str]] = {}
+        """Process -> its netlink sockets with requests whose end is not known."""
         self._connections = Connections()
         self.entry_numbers = frozenset()
         self.exit_numbers = self._actions.exit_numbers.union(self._sides, self._moves, self._several, self._rings)
@@ -91,6 +94,8 @@ class Pipeline:
                 if event.result > 0:
                     data = (event.data.get("1") or b"")[: event.result]
                     found += self._transferred(sequence, event, 0, side, data, event.result - len(data))
+                elif event.result == -errno.EAGAIN and side == "received":
+                    found += self._settled(event, self._netlinks.get(open_file(event.files.get(0, "")).key))
             elif event.result >= 0:
                 found += self._unusual(sequence, event)
             if event.number in self._actions.exit_numbers:
@@ -99,7 +104,9 @@ class Pipeline:
                     found.append(action)
             return found
         if isinstance(event, ProcessForked | ProcessExecuted | ProcessExited):
+            found = self._left(event)
             self._layers.feed(event)
+            return found
         return []
 
     def _unusual(self, sequence: int, event: SyscallExited) -> list[Event]:
@@ -144,14 +151,29 @@ class Pipeline:
             return []
         if len(self._netlinks) >= _ENDPOINTS_KEPT:
             del self._netlinks[next(iter(self._netlinks))]
-        netlink = self._netlinks.setdefault(file.key, Netlink())
+        netlink = self._netlinks.setdefault(file.key, Netlink(file.protocol))
         pid = self._layers.pid_of(event.tid)
         found: list[Event] = []
-        for decoded, intent in netlink.feed(side, data, sequence):
-            found.append(_seen(event, pid, f"netlink:{file.key}", side, decoded))
-            if intent is not None:
-                found.append(ActionSeen(event.time_ns, event.tid, pid, intent.action, intent.fields, decoded.calls))
+        for each in netlink.feed(side, data, sequence):
+            if isinstance(each, Done):
+                found.append(_done(event, pid, each))
+            else:
+                found.append(_seen(event, pid, f"netlink:{file.key}", side, each))
+        if netlink.is_waiting:
+            self._waiting.setdefault(pid, set()).add(file.key)
         return found
+
+    def _left(self, event: ProcessForked | ProcessExecuted | ProcessExited) -> list[Event]:
+        """A process that ends, or begins another program, reads no error any more."""
+        if isinstance(event, ProcessForked) or (isinstance(event, ProcessExited) and event.tid != event.pid):
+            return []
+        keys = sorted(self._waiting.pop(event.tid, ()))
+        return [action for key in keys for action in self._settled(event, self._netlinks.get(key))]
+
+    def _settled(self, event: SyscallExited | ProcessExecuted | ProcessExited, netlink: Netlink | None) -> list[Event]:
+        """What the kernel has done, if no error has come by now."""
+        pid = self._layers.pid_of(event.tid)
+        return [_done(event, pid, done) for done in netlink.settled()] if netlink is not None else []
 
     def _peeks(self, event: SyscallExited) -> bool:
         """Whether the same bytes will be read once more."""
@@ -186,6 +208,10 @@ class Pipeline:
 
     def _note(self, event: SyscallExited, topic: str, text: str) -> NoteMade:
         return NoteMade(event.time_ns, topic, text, {"pid": self._layers.pid_of(event.tid)})
+
+
+def _done(event: SyscallExited | ProcessExecuted | ProcessExited, pid: int, done: Done) -> ActionSeen:
+    return ActionSeen(event.time_ns, event.tid, pid, done.intent.action, done.intent.fields, done.calls)
 
 
 def _seen(event: SyscallExited, pid: int, connection: str, side: Side, decoded: Decoded) -> MessageSeen:

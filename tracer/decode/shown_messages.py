@@ -6,6 +6,7 @@ from tracer.decode import errnos, flags, flags_requests, structures
 from tracer.decode.netlink_text import netlink_messages
 from tracer.decode.quote import quote
 from tracer.decode.shown import Shown, given, named_descriptors, output, pointer
+from tracer.decode.streams import OpenFile, open_file
 
 _OPTIONS = {
     0: flags_requests.IP_OPTIONS, 1: flags.SOCKET_OPTIONS, 6: flags_requests.TCP_OPTIONS,
@@ -32,22 +33,25 @@ def socket_protocol(shown: Shown, place: int) -> str:
     return flags.enum(value, flags.IP_PROTOCOLS) if family in (2, 10) else str(value)
 
 
-def is_netlink(shown: Shown) -> bool:
-    """Whether the call's socket speaks netlink."""
-    return shown.event.files.get(0, "").startswith("netlink:")
+def netlink_socket(shown: Shown) -> OpenFile | None:
+    """The call's socket, if it speaks netlink."""
+    file = open_file(shown.event.files.get(0, ""))
+    return file if file.kind == "netlink" else None
 
 
 def sent(shown: Shown, place: int) -> str:
     """The bytes that sendto(2) was given."""
     data = shown.memory(place)
-    return netlink_messages(data, shown.limit) if data and is_netlink(shown) else given(shown, place)
+    file = netlink_socket(shown)
+    return netlink_messages(data, shown.limit, file.protocol) if data and file else given(shown, place)
 
 
 def received(shown: Shown, place: int) -> str:
     """The bytes that recvfrom(2) got."""
     data = shown.memory(place)
-    if data and is_netlink(shown) and shown.succeeded:
-        return netlink_messages(data, shown.limit)
+    file = netlink_socket(shown)
+    if data and file and shown.succeeded:
+        return netlink_messages(data, shown.limit, file.protocol)
     return output(shown, place)
 
 
@@ -87,13 +91,14 @@ def vectors(data: bytes, lengths: bytes | None, shown: Shown) -> str:
     """`[{iov_base="hi", iov_len=2}]`: the gathered bytes, cut up again."""
     items = []
     place = 0
+    file = netlink_socket(shown)
     for word in (lengths or b"").split():
         length = int(word)
         piece = data[place : place + length]
         place += length
         reads = shown.name in ("recvmsg", "readv", "preadv", "preadv2", "recvmmsg")
-        if piece and is_netlink(shown):
-            text = netlink_messages(piece, shown.limit)
+        if piece and file:
+            text = netlink_messages(piece, shown.limit, file.protocol)
         else:
             text = quote(piece, None if reads else length, shown.limit)
         items.append(f"{{iov_base={text}, iov_len={length}}}")

@@ -134,12 +134,14 @@ class OpenFile:
     """Names the open file: a socket's or pipe's inode, or the path."""
     peer: str = ""
     """The inode at the other end of a unix socket, where it is known."""
+    protocol: str = ""
+    """What a netlink socket speaks: `ROUTE`; empty where nobody saw it made."""
     path: str = ""
     """The path that a unix socket is bound to, or the file's path."""
 
 
 _UNIX = re.compile(r'^unix:\[(\d+)(?:->(\d+))?(?:,"(.*)")?\]$')
-_INODE = re.compile(r"^(socket|inet6?|tcp6?|netlink|pipe):\[(\d+)")
+_INODE = re.compile(r"^(socket|inet6?|tcp6?|netlink|pipe):\[(?:(\w+):)?(\d+)")
 _STDIO_FIFO = re.compile(r"(?:^|[-/])(?:init-)?std(?:in|out|err)$|-std(?:in|out|err)$")
 
 
@@ -148,11 +150,11 @@ def open_file(text: str) -> OpenFile:
     """Read a descriptor's text: `unix:[12->13,"/run/x.sock"]`, `pipe:[5]`, `/dev/pts/0`, a path."""
     found = _UNIX.match(text)
     if found:
-        return OpenFile("socket", found[1], found[2] or "", found[3] or "")
+        return OpenFile("socket", found[1], found[2] or "", path=found[3] or "")
     found = _INODE.match(text)
     if found:
         kind = {"pipe": "pipe", "netlink": "netlink"}.get(found[1], "socket")
-        return OpenFile(kind, found[2])
+        return OpenFile(kind, found[3], protocol=found[2] or "")
     if text.startswith(("/dev/pts/", "/dev/tty", "/dev/ptmx", "/dev/console")):
         return OpenFile("tty", text, path=text)
     if _STDIO_FIFO.search(text):

@@ -151,7 +151,7 @@ class FdTable:
         """socket(2)."""
         if result >= 0:
             process.fds.pop(result, None)
-            self.sockets.created(inode_of(process.pid, result), arguments[0])
+            self.sockets.created(inode_of(process.pid, result), arguments[0], arguments[2] & 0xFFFFFFFF)
 
     def socket_pair_created(self, process: Process, arguments: Arguments, result: int) -> None:
         """socketpair(2)."""

@@ -37,6 +37,12 @@ _FAMILIES = {
 }
 
 
+_NETLINK_PROTOCOLS = {
+    0: "ROUTE", 4: "SOCK_DIAG", 6: "XFRM", 9: "AUDIT", 12: "NETFILTER", 15: "KOBJECT_UEVENT", 16: "GENERIC",
+}  # fmt: skip
+"""As `strace -yy` writes them."""
+
+
 @dataclass(slots=True)
 class Socket:
     """What is known of one socket, by inode."""
@@ -45,6 +51,8 @@ class Socket:
     """AF_*; 0 while unknown."""
     path: str = ""
     """Bound path, its own or else its peer's; `@name` where abstract."""
+    protocol: str = ""
+    """What a netlink socket speaks: `ROUTE`."""
     peer: int = 0
     listening: bool = False
 
@@ -65,10 +73,12 @@ class SocketTable:
         except OSError:
             pass  # a kernel without it, or a sandbox: sockets then have no path and no peer
 
-    def created(self, inode: int, family: int) -> None:
+    def created(self, inode: int, family: int, protocol: int = 0) -> None:
         """socket(2), socketpair(2) or accept(2) made it."""
         if inode:
-            self._entry(inode).family = family
+            entry = self._entry(inode)
+            entry.family = family
+            entry.protocol = _NETLINK_PROTOCOLS.get(protocol, str(protocol)) if family == socket.AF_NETLINK else ""
 
     def family(self, inode: int) -> int:
         """AF_* of a socket; 0 while unknown."""
@@ -97,7 +107,8 @@ class SocketTable:
             peer = f"->{entry.peer}" if entry.peer else ""
             path = f',"{entry.path}"' if entry.path else ""
             return f"unix:[{inode}{peer}{path}]", entry.is_final
-        return f"{_FAMILIES.get(entry.family, 'socket')}:[{inode}]", entry.family != 0
+        protocol = f"{entry.protocol}:" if entry.protocol else ""
+        return f"{_FAMILIES.get(entry.family, 'socket')}:[{protocol}{inode}]", entry.family != 0
 
     def _entry(self, inode: int) -> Socket:
         entry = self._known.get(inode)

@@ -35,7 +35,7 @@ _NAMED = {
     "terminals and sessions": (
         "ConsoleAllocated ControllingTerminalSet TerminalModeSet WindowSizeSet SessionStarted SubreaperSet"
     ),
-    "networks": "LinkChanged LinkCreated LinkDeleted LinkMoved AddressAdded RouteAdded RuleAdded",
+    "networks": "LinkChanged LinkCreated LinkDeleted LinkMoved AddressAdded RouteAdded RoutingRuleAdded RuleAdded",
     TALKING: "Connected AddressBound DescriptorsSent FifoMade",
 }
 PURPOSE_OF_ACTION = {action: purpose for purpose, actions in _NAMED.items() for action in actions.split()}

@@ -39,6 +39,7 @@ NETWORK: dict[str, dict[str, Scalar]] = {
     "LinkDeleted": {},
     "AddressAdded": {"local": "172.30.0.1", "prefix": 16},
     "RouteAdded": {"destination": "10.99.0.0", "gateway": "172.30.0.9"},
+    "RoutingRuleAdded": {"from": "10.98.0.0/16", "lookup": 100},
     "TableAdded": {"family": "ip", "name": "golden"},
     "ChainAdded": {"table": "golden", "name": "post"},
     "RuleAdded": {"chain": "post", "rule": 'ip saddr == 172.30.0.0/16, oifname != "bridge0", masquerade'},
@@ -155,3 +156,12 @@ def test_docker_filter_is_told_as_that_of_the_machine() -> None:
     assert summary.startswith("allows 2")
     assert "clone allowed if arg0 & 0x7e020000 == 0; personality allowed if arg0 == 0 or" in summary
     assert summary.endswith("; EPERM else; x86 too")
+
+
+def test_what_the_kernel_refused_is_no_action() -> None:
+    """nft asks for a rule in a chain that is not there, and for no acknowledgement; ss asks about sockets."""
+    assert fields_of("network", "RuleAdded", "chain") == ["post"]
+    assert len(fields_of("network", "AddressAdded", "local")) == 1
+    titles = [event.title for event in recorded("network") if isinstance(event, MessageSeen)]
+    assert "NFT_MSG_NEWRULE ip golden nosuch drop: ENOENT" in titles
+    assert any(title.startswith("SOCK_DIAG_BY_FAMILY") for title in titles)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracer.decode import nftables
+from tracer.decode.message import Decoded
 from tracer.decode.netlink import Netlink
 
 NEWRULE = 10 << 8 | 6
@@ -74,15 +75,17 @@ def test_rule_is_told_expression_by_expression() -> None:
 
 
 def test_rule_of_a_batch_is_an_action() -> None:
-    """The rule is in force when the batch has been sent; its fields say what it does."""
+    """Its fields say what it does."""
     message = struct.pack("<IHHII", 16 + len(MASQUERADE), NEWRULE, 0x0C01, 1, 0) + MASQUERADE
 
-    [(decoded, intent)] = Netlink().feed("sent", message, 5)
+    netlink = Netlink("NETFILTER")
+    [decoded] = netlink.feed("sent", message, 5)
+    [done] = netlink.settled()
 
+    assert isinstance(decoded, Decoded)
     assert decoded.title.startswith("NFT_MSG_NEWRULE ip nat POSTROUTING ip saddr == 172.17.0.0/16")
-    assert intent is not None
-    assert intent.action == "RuleAdded"
-    assert intent.fields["chain"] == "POSTROUTING"
+    assert done.intent.action == "RuleAdded"
+    assert done.intent.fields["chain"] == "POSTROUTING"
 
 
 @given(st.integers(0, 30), st.binary(max_size=80))

@@ -1,5 +1,6 @@
 """From calls to messages: whose, on which connection, in which direction."""
 
+import errno
 import struct
 
 import pytest
@@ -8,7 +9,16 @@ from hypothesis import strategies as st
 
 from tracer.decode.pipeline import Pipeline
 from tracer.decode.streams import Connections, open_file
-from tracer.events import ActionSeen, Event, MessageSeen, NoteMade, ProcessExecuted, ProcessForked, SyscallExited
+from tracer.events import (
+    ActionSeen,
+    Event,
+    MessageSeen,
+    NoteMade,
+    ProcessExecuted,
+    ProcessExited,
+    ProcessForked,
+    SyscallExited,
+)
 
 NAMES = dict(
     enumerate(["read", "write", "sendto", "recvfrom", "openat", "splice", "sendfile", "sendmmsg", "io_uring_setup"])
@@ -236,6 +246,22 @@ def test_netlink_request_is_an_action_once_the_kernel_has_agreed() -> None:
     assert answered.title == "RTM_NEWLINK veth1 kind=veth: done"
     assert isinstance(action, ActionSeen)
     assert (action.action, action.fields["name"]) == ("LinkCreated", "veth1")
+
+
+def test_netlink_request_without_acknowledgement_is_an_action_when_nothing_has_come() -> None:
+    """Nothing to read, or a process that ends without having read an error."""
+    request = netlink(16, 0x601, 7, bytes(16) + attribute(3, b"veth1\0") + attribute(18, attribute(1, b"veth\0")))
+    file = {0: "netlink:[ROUTE:5]"}
+    nothing = SyscallExited(0, 21, RECVFROM, (9, 1, 99, 0, 0, 0), -errno.EAGAIN, 0, {}, file)
+    for end in (nothing, ProcessExited(0, 20, 20, 0, None)):
+        run = Run()
+        run.call(SENDTO, 20, 9, file[0], request)
+
+        [action] = run.feed(end)
+
+        assert isinstance(action, ActionSeen)
+        assert (action.action, action.calls) == ("LinkCreated", (run.sequence - 1,))
+        assert run.feed(end) == []
 
 
 @given(st.sampled_from([SENDTO, RECVFROM]), st.binary(max_size=80))
