@@ -50,6 +50,20 @@ if TYPE_CHECKING:
         height: int
         width: int
 
+    class Scheduler(TypedDict, total=False):
+        """sched_setattr(2)."""
+
+        policy: Required[str]
+        nice: int
+        priority: int
+        flags: list[str]
+        runtime: int
+        deadline: int
+        period: int
+
+    IOPriority = TypedDict("IOPriority", {"class": str, "priority": int})
+    """ioprio_set(2)."""
+
     class Process(TypedDict, total=False):
         """The user's process: what, as whom, with which rights."""
 
@@ -65,6 +79,8 @@ if TYPE_CHECKING:
         apparmorProfile: str
         selinuxLabel: str
         oomScoreAdj: int
+        scheduler: Scheduler
+        ioPriority: IOPriority
 
     class Root(TypedDict, total=False):
         path: Required[str]

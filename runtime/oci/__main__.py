@@ -15,7 +15,7 @@ from runtime.oci.flags import Arguments, Flag, parse, usage
 from runtime.oci.log import log
 
 VERSION = "0.1.0"
-SPEC_VERSION = "1.0.2"
+SPEC_VERSION = "1.2.0"
 NAME = "glassbottom-oci"
 
 VERBS = {

@@ -7,7 +7,7 @@ than ignored, where ignoring it would leave a container less confined than its a
 
 import os
 
-from runtime.oci import namespaces, plain_json, schema
+from runtime.oci import namespaces, plain_json, scheduling, schema
 from runtime.oci.errors import ConfigError, OCIError
 
 TYPE_CHECKING = False
@@ -44,6 +44,9 @@ def check(config: "Any", directory: str) -> "dict[str, Any]":
     for index, mount in enumerate(config.get("mounts", [])):
         if "\0" in mount["destination"] or not mount["destination"]:
             raise ConfigError(f"mounts[{index}].destination", "must be a path")
+        for field in ("uidMappings", "gidMappings"):
+            if mount.get(field):
+                raise ConfigError(f"mounts[{index}].{field}", "id-mapped mounts are not supported by this runtime")
     checked: dict[str, Any] = config
     return checked
 
@@ -71,6 +74,9 @@ def check_process(process: "dict[str, Any]") -> None:
     for index, variable in enumerate(process.get("env", [])):
         if "=" not in variable or variable.startswith("="):
             raise ConfigError(f"process.env[{index}]", f'"{variable}" is not NAME=VALUE')
+    scheduling.plan(process)
+    if process.get("execCPUAffinity"):
+        raise ConfigError("process.execCPUAffinity", "is not supported by this runtime")
     if any("\0" in word for word in (*process["args"], *process.get("env", []), process["cwd"])):
         raise ConfigError("process", "args, env and cwd must not contain a NUL character")
 
@@ -105,6 +111,8 @@ def _check_linux(config: "dict[str, Any]") -> None:
         raise ConfigError("linux.uidMappings", "a new user namespace needs uidMappings and gidMappings")
     if linux.get("cgroupsPath", "").count(":") == 2:
         raise ConfigError("linux.cgroupsPath", "slice:prefix:name is systemd's form, which is not supported")
-    for unsupported in ("intelRdt", "mountLabel"):
+    for unsupported in ("intelRdt", "memoryPolicy", "mountLabel", "netDevices"):
         if linux.get(unsupported):
             raise ConfigError(f"linux.{unsupported}", "is not supported by this runtime")
+    if linux.get("personality", {}).get("flags"):
+        raise ConfigError("linux.personality.flags", "are not supported by this runtime")

@@ -34,7 +34,7 @@ class ExecOptions:
 def start(container: state.Container, process: "dict[str, Any]", options: ExecOptions) -> int:
     """Start the process and return its pid; it is our own child."""
     config = container.config()
-    prepared = process_setup.Prepared(process, config.get("linux", {}).get("seccomp"))
+    prepared = process_setup.Prepared(process, config.get("linux", {}))
     plan = namespaces.Plan(set(), namespaces.of_process(container.pid))
     lenient = in_user_namespace() or os.geteuid() != 0
     keyring = "" if container.no_new_keyring else f"_ses.{container.id}"

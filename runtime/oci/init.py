@@ -42,7 +42,7 @@ class Order:
     def __init__(self, config: "dict[str, Any]", plan: namespaces.Plan, state: "dict[str, Any]") -> None:
         self.config = config
         self.namespaces = plan
-        self.prepared = process_setup.Prepared(config["process"], config.get("linux", {}).get("seccomp"))
+        self.prepared = process_setup.Prepared(config["process"], config.get("linux", {}))
         self.state = state
         """The State object for the hooks that run in here."""
         self.console_fd = -1
@@ -118,8 +118,6 @@ def set_up(order: Order, channel: sync.Channel) -> process_setup.Identity:
     else:
         devices.reopen_null()
     seal_root(config)
-    if linux.get("personality"):
-        sc.personality({"LINUX": 0, "LINUX32": 8}[linux["personality"]["domain"]])
     process_setup.reset_signals()
     identity = process_setup.become_user(order.prepared, channel.warn)
     channel.say(sync.READY)

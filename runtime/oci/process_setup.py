@@ -3,6 +3,7 @@
 Counterpart: runc's `finalizeNamespace` (libcontainer/init_linux.go). Rights are given up one by one, and each step
 needs a right that a later one takes away:
 
+    scheduling        needs CAP_SYS_NICE
     bounding set      needs CAP_SETPCAP
     seccomp           needs CAP_SYS_ADMIN, unless no_new_privs is set
     groups, gid, uid  need CAP_SETGID, CAP_SETUID; leaving uid 0 would clear permitted: PR_SET_KEEPCAPS
@@ -13,7 +14,7 @@ Everything that Python needs is imported by now: after pivot_root there is no st
 
 import os
 
-from runtime.oci import capabilities, executable, lsm
+from runtime.oci import capabilities, executable, lsm, scheduling
 from runtime.oci import syscalls as sc
 from runtime.oci.errors import OCIError, reason
 
@@ -26,6 +27,8 @@ else:
     import _signal as signal  # signal.py wraps it in enums, whose module costs 5 ms
 
 EXEC_FORMAT_FAILED = 255
+PERSONALITIES = {"LINUX": 0, "LINUX32": 8}
+"""personality(2): with LINUX32, uname(2) calls the machine i686, and a 32-bit program believes it."""
 
 
 class Prepared:
@@ -35,19 +38,23 @@ class Prepared:
         "label",
         "label_file",
         "own_executable",
+        "personality",
         "proc_fd",
         "process",
+        "scheduling",
         "seccomp_flags",
         "seccomp_program",
         "sets",
     )
 
-    def __init__(self, process: "dict[str, Any]", seccomp: "dict[str, Any] | None") -> None:
+    def __init__(self, process: "dict[str, Any]", linux: "dict[str, Any]") -> None:
         self.process = process
+        self.scheduling = scheduling.plan(process)
+        self.personality: dict[str, Any] | None = linux.get("personality")
         self.own_executable = executable.OwnExecutable()
         self.seccomp_program = b""
         self.seccomp_flags = 0
-        if seccomp:
+        if seccomp := linux.get("seccomp"):
             from runtime.oci.seccomp import compiler
 
             self.seccomp_program, self.seccomp_flags = compiler.program(seccomp)
@@ -115,6 +122,9 @@ def become_user(prepared: Prepared, warn: "Callable[[str], None]") -> Identity:
     user = process.get("user", {})
     if prepared.no_new_privileges:
         sc.prctl(sc.PR_SET_NO_NEW_PRIVS, 1)
+    scheduling.apply(prepared.scheduling)
+    if prepared.personality:
+        sc.personality(PERSONALITIES[prepared.personality["domain"]])
     if prepared.sets:
         capabilities.drop_bounding(prepared.sets.bounding)
     sc.prctl(sc.PR_SET_KEEPCAPS, 1)

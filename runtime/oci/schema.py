@@ -41,6 +41,12 @@ PROCESS = {
     "apparmorProfile": TEXT,
     "selinuxLabel": TEXT,
     "oomScoreAdj": NUMBER,
+    "scheduler": {
+        "policy!": TEXT,
+        "flags": [TEXT],
+        **dict.fromkeys(("nice", "priority", "runtime", "deadline", "period"), NUMBER),
+    },
+    "ioPriority": {"class!": TEXT, "priority!": NUMBER},
 }
 
 SECCOMP = {
@@ -63,7 +69,7 @@ RESOURCES = {
     "devices": [{"allow!": TRUTH, "type": {"a", "b", "c", "u", "p"}, "major": NUMBER, "minor": NUMBER, "access": TEXT}],
     "memory": {
         **dict.fromkeys(("limit", "reservation", "swap", "kernel", "kernelTCP", "swappiness"), NUMBER),
-        "disableOOMKiller": TRUTH,
+        **dict.fromkeys(("disableOOMKiller", "checkBeforeUpdate"), TRUTH),
     },
     "cpu": {
         **dict.fromkeys(("shares", "quota", "period", "realtimeRuntime", "realtimePeriod", "burst", "idle"), NUMBER),

@@ -18,9 +18,15 @@ _libc.syscall.restype = ctypes.c_long
 
 MACHINE = os.uname().machine
 _NUMBERS = {
-    "x86_64": {"clone": 56, "pivot_root": 155, "keyctl": 250, "seccomp": 317, "bpf": 321, "capget": 125, "capset": 126},
-    "aarch64": {"clone": 220, "pivot_root": 41, "keyctl": 219, "seccomp": 277, "bpf": 280, "capget": 90, "capset": 91},
-}
+    "x86_64": {
+        "clone": 56, "pivot_root": 155, "keyctl": 250, "seccomp": 317, "bpf": 321, "capget": 125, "capset": 126,
+        "ioprio_set": 251, "sched_setattr": 314,
+    },
+    "aarch64": {
+        "clone": 220, "pivot_root": 41, "keyctl": 219, "seccomp": 277, "bpf": 280, "capget": 90, "capset": 91,
+        "ioprio_set": 30, "sched_setattr": 274,
+    },
+}  # fmt: skip
 _GENERIC = {"close_range": 436, "openat2": 437, "mount_setattr": 442}
 """Calls newer than Linux 5.1 have one number on every architecture."""
 
@@ -161,6 +167,18 @@ def prctl(option: int, argument: int = 0, third: int = 0) -> int:
 def personality(persona: int) -> None:
     if _libc.personality(ctypes.c_ulong(persona)) < 0:
         _raise()
+
+
+def sched_setattr(pid: int, attributes: bytes, flags: int) -> None:
+    """Set policy, nice value and priority: attributes is a struct sched_attr."""
+    _syscall("sched_setattr", pid, attributes, ctypes.c_uint(flags))
+
+
+IOPRIO_WHO_PROCESS = 1
+
+
+def ioprio_set(which: int, who: int, ioprio: int) -> None:
+    _syscall("ioprio_set", which, who, ioprio)
 
 
 _CAPABILITY_VERSION_3 = 0x20080522

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.oci_bundle import Box, become_subreaper
 from tests.swap import test_docker_cli as docker_cli
 
 PATIENCE = 20.0
@@ -243,3 +244,15 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         pytest.skip(f"not installed: {', '.join(missing)}")
     with contextlib.ExitStack() as up:
         yield functools.cache(lambda seat: up.enter_context(docker_cli.stack_up(seat, tmp_path_factory.mktemp("cli"))))
+
+
+@pytest.fixture(params=("runc", "crun", "glassbottom-oci"))
+def box(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Box]:
+    """A bundle for one of the runtimes; at the end nothing of it may be left on the host."""
+    for program in ("busybox", "unshare", *(name for name in [request.param] if name != "glassbottom-oci")):
+        if shutil.which(program) is None:
+            pytest.skip(f"not installed: {program}")
+    become_subreaper()
+    made = Box(request.param, tmp_path)
+    yield made
+    made.close()

@@ -5,32 +5,16 @@ Where runc is laxer than the runtime-spec, the case says so in its data; every o
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.oci_bundle import Box, become_subreaper, wait_for_exit
+from tests.oci_bundle import Box, wait_for_exit
 
 pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow]
-
-RUNTIMES = ("runc", "crun", "glassbottom-oci")
-
-
-@pytest.fixture(params=RUNTIMES)
-def box(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Box]:
-    """A bundle for one of the runtimes; at the end nothing of it may be left on the host."""
-    for program in ("busybox", "unshare", *(name for name in [request.param] if name != "glassbottom-oci")):
-        if shutil.which(program) is None:
-            pytest.skip(f"not installed: {program}")
-    become_subreaper()
-    made = Box(request.param, tmp_path)
-    yield made
-    made.close()
 
 
 def test_container_goes_through_its_states(box: Box) -> None:

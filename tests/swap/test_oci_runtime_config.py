@@ -1,29 +1,15 @@
 """What config.json asks for is what the process finds: runc and crun first, then ours, one body."""
 
 import os
-import shutil
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.oci_bundle import CGROUP_PARENT, Box, become_subreaper
+from tests.oci_bundle import CGROUP_PARENT, Box
 
 pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow]
-
-
-@pytest.fixture(params=("runc", "crun", "glassbottom-oci"))
-def box(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Box]:
-    """A bundle for one of the runtimes; at the end nothing of it may be left on the host."""
-    for program in ("busybox", "unshare", *(name for name in [request.param] if name != "glassbottom-oci")):
-        if shutil.which(program) is None:
-            pytest.skip(f"not installed: {program}")
-    become_subreaper()
-    made = Box(request.param, tmp_path)
-    yield made
-    made.close()
 
 
 def status_of(box: Box, *fields: str) -> dict[str, str]:

@@ -58,6 +58,9 @@ class Group:
                 self._write_limit(os.path.join(self.paths[controller], name), value)
             return
         writes = v2.plan(resources)
+        memory = resources.get("memory", {})
+        if memory.get("checkBeforeUpdate"):
+            v2.check_usage(memory, self._used_bytes())
         if writes:
             _enable_controllers(self.paths[""])
         for name, value in writes:
@@ -66,6 +69,13 @@ class Group:
             from runtime.oci.cgroups import device_filter
 
             device_filter.attach(self.paths[""], resources["devices"])
+
+    def _used_bytes(self) -> int:
+        try:
+            with open(os.path.join(self.paths[""], "memory.current")) as file:
+                return int(file.read())
+        except FileNotFoundError:
+            return 0  # a group that has no memory controller yet
 
     def _write_limit(self, path: str, value: str) -> None:
         try:

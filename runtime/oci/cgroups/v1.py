@@ -90,7 +90,8 @@ def _cpu(cpu: "dict[str, Any]") -> list[Write]:
         ("cpus", "cpuset", "cpuset.cpus"),
         ("mems", "cpuset", "cpuset.mems"),
     ):
-        if cpu.get(field):
+        # idle has no value that means "not set": 0 ends what 1 began
+        if cpu.get(field) or (field == "idle" and field in cpu):
             writes.append((controller, name, str(cpu[field])))
     return writes
 

@@ -2,7 +2,7 @@
 
 Counterpart: runc's libcontainer/cgroups/fs2; kernel Documentation/admin-guide/cgroup-v2.rst. The spec's fields
 are v1's, so some are converted: shares (2..262144) to weight (1..10000), "memory plus swap" to swap alone. Devices
-have no file here: device_filter.py.
+have no file here: device_filter.py. What v2 has nothing like is refused by name, unless it is zero: callers fill in.
 """
 
 from runtime.oci.cgroups.v1 import RDMA_NAMES
@@ -15,8 +15,23 @@ if TYPE_CHECKING:
 Write = tuple[str, str]
 
 
+ONLY_ON_V1 = {
+    "memory": ("kernelTCP", "swappiness", "disableOOMKiller"),
+    "cpu": ("realtimeRuntime", "realtimePeriod"),
+    "blockIO": ("leafWeight",),
+    "network": ("classID", "priorities"),
+}
+LEFT_ALONE = (-1, (1 << 64) - 1)
+"""Minus one, and what becomes of it in an unsigned field."""
+
+
 def plan(resources: "dict[str, Any]") -> list[Write]:
     """The writes that bring the resources about; `unified` comes last and wins."""
+    for section, fields in ONLY_ON_V1.items():
+        for field in fields:
+            value = resources.get(section, {}).get(field)
+            if value and value not in LEFT_ALONE:
+                raise ConfigError(f"linux.resources.{section}.{field}", "needs cgroup v1, and this host has v2")
     writes = [
         *_memory(resources.get("memory", {})),
         *_cpu(resources.get("cpu", {})),
@@ -32,6 +47,14 @@ def plan(resources: "dict[str, Any]") -> list[Write]:
             raise ConfigError(f"linux.resources.unified.{name}", "must be a file name of the cgroup")
         writes += [(name, line) for line in value.split("\n") if line]
     return writes
+
+
+def check_usage(memory: "dict[str, Any]", used_bytes: int) -> None:
+    """memory.checkBeforeUpdate: refuse a limit below what is in use, for which the kernel would kill. v1 refuses it."""
+    for field in ("swap", "limit"):
+        wanted = memory.get(field, 0)
+        if memory.get("checkBeforeUpdate") and 0 < wanted <= used_bytes:
+            raise ConfigError(f"linux.resources.memory.{field}", f"{wanted} is not above the {used_bytes} bytes in use")
 
 
 def weight_of_shares(shares: int) -> int:
@@ -69,9 +92,9 @@ def _memory(memory: "dict[str, Any]") -> list[Write]:
 
 def _cpu(cpu: "dict[str, Any]") -> list[Write]:
     writes: list[Write] = []
-    if cpu.get("idle"):
+    if cpu.get("idle") is not None:  # a null is not there any more, and 0 ends what 1 began
         writes.append(("cpu.idle", str(cpu["idle"])))
-    elif cpu.get("shares"):
+    if not cpu.get("idle") and cpu.get("shares"):
         writes.append(("cpu.weight", str(weight_of_shares(cpu["shares"]))))
     quota, period = cpu.get("quota", 0), cpu.get("period", 0)
     if quota or period:

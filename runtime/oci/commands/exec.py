@@ -76,6 +76,9 @@ def process_of(container: state.Container, found: Arguments) -> "dict[str, Any]"
     path = found.value("process")
     if path:
         process = bundle.load_process(path)
+        own = container.config()["process"]
+        # as with runc, what the container's own process is scheduled by holds where the file says nothing else
+        process = {name: own[name] for name in ("scheduler", "ioPriority") if name in own} | process
     else:
         if len(found.positionals) < 2:
             raise UsageError("process args cannot be empty")

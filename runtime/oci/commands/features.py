@@ -43,6 +43,8 @@ def main(root: str, found: Arguments) -> int:
             "apparmor": {"enabled": True},
             "selinux": {"enabled": True},
             "intelRdt": {"enabled": False},
+            "memoryPolicy": {"modes": [], "flags": []},
+            "netDevices": {"enabled": False},
             "mountExtensions": {"idmap": {"enabled": False}},
         },
         "annotations": {"glassbottom.version": VERSION},

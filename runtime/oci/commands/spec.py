@@ -38,7 +38,7 @@ def main(root: str, found: Arguments) -> int:
 def default_spec() -> "dict[str, Any]":
     """What `runc spec` writes, too."""
     return {
-        "ociVersion": "1.0.2",
+        "ociVersion": "1.2.0",
         "process": {
             "terminal": True,
             "user": {"uid": 0, "gid": 0},

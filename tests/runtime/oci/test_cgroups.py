@@ -1,13 +1,14 @@
 """cgroups: what is found on a host, where a container's group goes, and which files its limits are written to."""
 
 import struct
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.oci.cgroups import device_filter, probe, v1, v2
+from runtime.oci.cgroups import device_filter, group, probe, v1, v2
 from runtime.oci.errors import ConfigError
 
 V1_MOUNTS = """\
@@ -113,7 +114,47 @@ def test_v2_converts_the_fields_that_v1_gave_the_spec() -> None:
         ("io.weight", "default 4950"),
         ("io.max", "8:0 rbps=77"),
         ("hugetlb.2MB.max", "4"),
-    ] == v2.plan(RESOURCES)
+    ] == v2.plan(RESOURCES | {"memory": {**RESOURCES["memory"], "swappiness": -1}})
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "value"),
+    [
+        ("memory", "kernelTCP", 4096),
+        ("memory", "swappiness", 7),
+        ("memory", "disableOOMKiller", True),
+        ("cpu", "realtimeRuntime", 1000),
+        ("cpu", "realtimePeriod", 1000),
+        ("blockIO", "leafWeight", 10),
+        ("network", "classID", 1),
+        ("network", "priorities", [{"name": "lo", "priority": 1}]),
+    ],
+)
+def test_v2_refuses_what_it_has_nothing_like(section: str, field: str, value: Any) -> None:
+    """By name, and only where it is asked for: callers fill in zeros, and -1 for swappiness."""
+    with pytest.raises(ConfigError, match=rf"linux\.resources\.{section}\.{field}: needs cgroup v1"):
+        v2.plan({section: {field: value}})
+    assert [] == v2.plan({section: {field: type(value)()}})
+    assert [] == v2.plan({"memory": {"swappiness": (1 << 64) - 1}})
+
+
+def test_idle_group_is_made_busy_again() -> None:
+    """0 is a value of cpu.idle, and not "not set"."""
+    assert [("cpu", "cpu.idle", "0")] == v1.plan({"cpu": {"idle": 0}})
+    assert [("cpu.idle", "0"), ("cpu.weight", "39")] == v2.plan({"cpu": {"idle": 0, "shares": 1024}})
+    assert [("cpu.idle", "1")] == v2.plan({"cpu": {"idle": 1, "shares": 1024}})
+
+
+def test_limit_below_what_is_used_is_refused_where_that_is_to_be_checked(tmp_path: Path) -> None:
+    """memory.checkBeforeUpdate, which only v2 needs."""
+    (tmp_path / "memory.current").write_text("5000\n")
+    container = group.Group({"": str(tmp_path)})
+
+    for field, sentence in (("limit", "limit: 5000 is not above the 5000"), ("swap", "swap: 5000 is not above")):
+        with pytest.raises(ConfigError, match=sentence):
+            container.limit({"memory": {"limit": 5000, field: 5000, "checkBeforeUpdate": True}})
+    v2.check_usage({"limit": 5001, "swap": -1, "checkBeforeUpdate": True}, 5000)
+    v2.check_usage({"limit": 1}, 5000)
 
 
 @pytest.mark.parametrize("plan", [v1.plan, v2.plan])

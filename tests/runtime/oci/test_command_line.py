@@ -189,3 +189,16 @@ def test_our_own_interpreter_is_refused_directly_and_by_its_script(tmp_path: Pat
     for path in (script, tmp_path / "link", Path(os.path.realpath(sys.executable))):
         with pytest.raises(OCIError, match="permission denied"):
             own.refuse(str(path))
+
+
+def test_features_promise_only_what_is_done() -> None:
+    """runtime-spec 1.2 is the newest whose every field is done or refused; what is refused is not enabled."""
+    told = json.loads(call("features").stdout)
+    linux = told["linux"]
+
+    assert ("1.0.0", "1.2.0") == (told["ociVersionMin"], told["ociVersionMax"])
+    assert not any(linux[name]["enabled"] for name in ("intelRdt", "netDevices"))
+    assert not linux["mountExtensions"]["idmap"]["enabled"]
+    assert {"modes": [], "flags": []} == linux["memoryPolicy"]
+    assert "SCMP_ACT_NOTIFY" not in linux["seccomp"]["actions"]
+    assert not {"idmap", "ridmap"} & set(told["mountOptions"])

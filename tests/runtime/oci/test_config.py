@@ -2,14 +2,17 @@
 
 import copy
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runtime.oci import bundle, capabilities, id_maps, namespaces, rlimits, sysctl
+from runtime.oci import bundle, capabilities, id_maps, namespaces, rlimits, scheduling, sysctl
 from runtime.oci.commands.spec import default_spec, make_rootless
 from runtime.oci.errors import ConfigError, OCIError
+
+ID_MAP = [{"containerID": 0, "hostID": 1, "size": 1}]
 
 
 @pytest.fixture
@@ -64,6 +67,42 @@ def test_default_spec_is_accepted(config: dict[str, Any], tmp_path: Path) -> Non
         ("linux.namespaces", [{"type": "uts"}], "linux.maskedPaths: needs a mount namespace"),
         ("linux.namespaces", [{"type": "mount"}], "config.json: hostname: needs a uts namespace"),
         ("linux.devices", [{"type": "x", "path": "/dev/x"}], 'linux.devices[0].type: "x" is not one of b, c, p, u'),
+        ("process.scheduler", {"nice": 1}, "config.json: process.scheduler.policy: is required"),
+        (
+            "process.scheduler",
+            {"policy": "SCHED_FUN"},
+            'scheduler.policy: "SCHED_FUN" is not one of SCHED_OTHER',
+        ),
+        ("process.scheduler", {"policy": "SCHED_OTHER", "nice": 20}, "scheduler.nice: 20 is not between -20 and 19"),
+        (
+            "process.scheduler",
+            {"policy": "SCHED_IDLE", "priority": 1},
+            "scheduler.priority: is for SCHED_FIFO and",
+        ),
+        ("process.scheduler", {"policy": "SCHED_RR"}, "process.scheduler.priority: 0 is not between 1 and 99"),
+        ("process.scheduler", {"policy": "SCHED_OTHER", "period": 9}, "scheduler.period: is for SCHED_DEADLINE, not"),
+        (
+            "process.scheduler",
+            {"policy": "SCHED_DEADLINE", "runtime": -1},
+            "scheduler.runtime: -1 is no number of",
+        ),
+        (
+            "process.scheduler",
+            {"policy": "SCHED_OTHER", "flags": ["X"]},
+            'scheduler.flags[0]: "X" is not one of SCHED_',
+        ),
+        ("process.ioPriority", {"class": "IOPRIO_CLASS_RT"}, "process.ioPriority.priority: is required"),
+        ("process.ioPriority", {"class": "BE", "priority": 1}, 'process.ioPriority.class: "BE" is not one of IOPRIO_'),
+        ("process.ioPriority", {"class": "IOPRIO_CLASS_RT", "priority": 8}, "priority: 8 is not between 0 and 7"),
+        ("process.execCPUAffinity", {"final": "0"}, "process.execCPUAffinity: is not supported by this runtime"),
+        ("mounts", [{"destination": "/a", "uidMappings": ID_MAP}], "mounts[0].uidMappings: id-mapped mounts are not"),
+        ("mounts", [{"destination": "/a", "gidMappings": ID_MAP}], "mounts[0].gidMappings: id-mapped mounts are not"),
+        ("linux.netDevices", {"eth0": {}}, "linux.netDevices: is not supported by this runtime"),
+        ("linux.memoryPolicy", {"mode": "MPOL_BIND"}, "linux.memoryPolicy: is not supported by this runtime"),
+        ("linux.intelRdt", {"closID": "a"}, "linux.intelRdt: is not supported by this runtime"),
+        ("linux.mountLabel", "a", "linux.mountLabel: is not supported by this runtime"),
+        ("linux.personality", {"domain": "LINUX", "flags": ["X"]}, "linux.personality.flags: are not supported"),
+        ("linux.timeOffsets", {"monotonic": {"secs": 1}}, "linux.timeOffsets: needs a time namespace"),
         ("linux.cgroupsPath", "a:b:c", "linux.cgroupsPath: slice:prefix:name is systemd's form"),
         ("linux.rootfsPropagation", "sideways", 'linux.rootfsPropagation: "sideways" is not one of'),
         ("linux.resources", {"memory": {"limit": "1g"}}, "linux.resources.memory.limit: expected a number"),
@@ -156,6 +195,24 @@ def test_wrong_rlimits_are_named(limits: list[dict[str, Any]], sentence: str) ->
         rlimits.plan(limits)
 
     assert sentence in str(refused.value)
+
+
+def test_scheduling_is_planned_as_the_calls_want_it() -> None:
+    """struct sched_attr of sched_setattr(2), and class and priority in one number for ioprio_set(2)."""
+    scheduler = {
+        "policy": "SCHED_DEADLINE",
+        "flags": ["SCHED_FLAG_RESET_ON_FORK", "SCHED_FLAG_DL_OVERRUN"],
+        "nice": -3,
+        "runtime": 1,
+        "deadline": 2,
+        "period": 3,
+    }
+
+    planned = scheduling.plan({"scheduler": scheduler, "ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 7}})
+
+    assert struct.pack("=IIQiIQQQQ", 56, 6, 5, -3, 0, 1, 2, 3, 0) == planned.attributes
+    assert 2 << 13 | 7 == planned.io_priority
+    assert (None, None) == (scheduling.plan({}).attributes, scheduling.plan({}).io_priority)
 
 
 def test_largest_number_means_no_limit() -> None:

@@ -13,6 +13,7 @@ INSIDE = (
     "init", "process_setup", "mounts", "in_root", "rootfs", "devices", "hooks", "executable", "lsm", "sysctl",
     "exec_fifo", "sync", "capabilities", "intermediate", "namespaces", "console", "cgroups/mounting", "cgroups/probe",
     "mount_options", "syscalls", "processes",
+    "scheduling",
 )  # fmt: skip
 """Modules whose code runs in the container's processes."""
 
