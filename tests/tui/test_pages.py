@@ -7,6 +7,8 @@ from textual.widgets import Static
 
 from tests.tui.conftest import Opener, press
 from tests.tui.screen_text import drawn
+from tests.tui.story import CLIENT, docker_run
+from tracer.events import NoteMade
 from tracer.tui.screens.detail import DetailScreen
 from tracer.tui.screens.help import HelpScreen
 from tracer.tui.screens.stages import StagesScreen
@@ -72,6 +74,21 @@ async def test_numbers_of_the_story_up_to_the_cursor(opened: Opener) -> None:
         assert re.search(r"client +ENOENT 1", text)
         assert re.search(r"dynamic linking +\d+ +\d+\.\d %", text)
         assert pilot.app.screen is screen
+
+
+async def test_numbers_tell_what_was_not_watched_and_what_was_only_interrupted(opened: Opener) -> None:
+    """As the reports do: neither is among the errors."""
+    story = docker_run()
+    story.add(NoteMade(story.tick(), "filtered", "calls other than these 2 are not watched: read write"))
+    story.call(CLIENT, "wait4", -1, 0, 0, result=-512)
+    async with opened(story=story) as (pilot, _):
+        await press(pilot, "end", "i")
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+        text = "\n".join(drawn(pilot.app.screen))
+
+        assert "Not counted, since it was not watched: calls other than these 2 are not watched: read write." in text
+        assert re.search(r"client +ENOENT 1; no error: 1 interrupted by a signal and begun again", text)
 
 
 async def test_stage_list_keeps_to_signs_and_titles_where_it_is_narrow(opened: Opener) -> None:
