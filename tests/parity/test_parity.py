@@ -51,6 +51,12 @@ def record_both(workload: Workload, directory: Path) -> tuple[list[Line], list[L
     return logs[0], logs[1]
 
 
+def end(lines: list[Line]) -> str:
+    """How the first process ended: `exited with 0`."""
+    last = [line.text for line in lines if line.tid == lines[0].tid and line.text.startswith("+++")][-1]
+    return last.strip("+ ")
+
+
 def record_container(workload: Workload, directory: Path) -> tuple[list[Line], list[Line]]:
     """The same container, twice."""
     become_subreaper()
@@ -74,6 +80,7 @@ def test_recording_says_what_strace_says(workload: Workload, tmp_path: Path, req
         pytest.skip("needs root")
 
     theirs, ours = (record_container if workload.runtime else record_both)(workload, tmp_path)
+    assert (workload.ends, workload.ends) == (end(theirs), end(ours))
     compare = line_differences if workload.by_line else word_differences
     found = compare(threads(theirs, workload.rules), threads(ours, workload.rules))
 

@@ -42,26 +42,35 @@ class Workload:
     needs: tuple[str, ...] = ()
     """Programs that must be installed."""
     as_root: bool = False
+    ends: str = "exited with 0"
+    """What both logs say of its end: one that dies halfway makes the same calls in both."""
     runtime: str = ""
     """The OCI runtime whose container this is."""
 
 
 def _program(
-    path: Path, replaced: Mapping[str, str] | None = None, *, as_root: bool = False, by_line: bool = True
+    path: Path,
+    replaced: Mapping[str, str] | None = None,
+    *,
+    as_root: bool = False,
+    by_line: bool = True,
+    ends: str = "exited with 0",
+    argument: str = "",
 ) -> Workload:
     return Workload(
         path.stem,
-        lambda directory: [*FIXED_ADDRESSES, sys.executable, "-S", str(path), str(directory)],
+        lambda directory: [*FIXED_ADDRESSES, sys.executable, "-S", str(path), str(directory / argument)],
         by_line,
         rules=Rules(replaced or {}),
         as_root=as_root,
+        ends=ends,
     )
 
 
-def _shell(name: str, script: str, *, by_line: bool = True) -> Workload:
+def _shell(name: str, script: str, *, by_line: bool = True, ends: str = "exited with 0") -> Workload:
     return Workload(
         name, lambda directory: [*FIXED_ADDRESSES, "busybox", "sh", "-c", script, "sh", str(directory)],
-        by_line=by_line, needs=("busybox",),
+        by_line=by_line, needs=("busybox",), ends=ends,
     )  # fmt: skip
 
 
@@ -70,13 +79,16 @@ _INODES = {r"/#\d+": "/#N"}
 
 WORKLOADS = [
     _program(PROGRAMS / "file_calls.py", _INODES),
-    _program(PROGRAMS / "process_calls.py", _TIMERS),
+    _program(PROGRAMS / "process_calls.py", _TIMERS, ends="exited with 3"),
     _program(PROGRAMS / "socket_calls.py"),
     _program(PROGRAMS / "container_calls.py", as_root=True),
     *(
         _program(TRACEES / f"{name}.py")
-        for name in "fork_then_exec vfork_then_exec clone3 fd_passing sockets double_fork signals".split()
+        for name in "fork_then_exec vfork_then_exec fd_passing signals".split()
     ),
+    _program(TRACEES / "clone3.py", ends="exited with 7"),
+    _program(TRACEES / "double_fork.py", ends="exited with 5"),
+    _program(TRACEES / "sockets.py", argument="socket"),
     _program(TRACEES / "thread_exec.py", by_line=False),
     _program(TRACEES / "pid_namespace.py", as_root=True),
     _shell("pipeline", "echo hi | cat; ls / >/dev/null; true & wait; exec true", by_line=False),
@@ -84,6 +96,7 @@ WORKLOADS = [
         "files at the shell",
         'cd "$1"; mkdir a; echo one > a/b; cp a/b c; ln -s c d; mv c e; cat d; chmod 600 e; ls -a > f; find .;'
         " rm -r a; test -e a || kill -TERM $$",
+        ends="killed by SIGTERM",
     ),
     *(
         Workload(

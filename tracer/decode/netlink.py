@@ -3,10 +3,9 @@
     | length | type | flags | sequence | port |  family header  | attribute: length, type, value | ...
 
 rtnetlink(7), netlink(7); counterparts: iproute2's `ip monitor`, pyroute2. What a request amounts to (a link, a
-route) is told when it is certain. NLM_F_ACK asks for an answer, NLMSG_ERROR with 0 for success. Without it only failure is
-answered, and the kernel has put that answer into the socket before the request's call returns: so it was done if the
-socket is used again, has nothing to say, or is given up, with no error read. A batch of nfnetlink is done as a whole or
-not at all.
+route) is told when it is certain. NLM_F_ACK asks for an answer: NLMSG_ERROR, with 0 for success. Without it only
+failure is answered, and that answer is in the socket before the request's call returns: so it was done if the socket is
+used again, has nothing to say, or is given up, with no error read. A batch of nfnetlink is done as a whole or not.
 """
 
 import struct

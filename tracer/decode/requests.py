@@ -1,4 +1,4 @@
-"""Calls whose arguments mean what their command says: prctl(2), fcntl(2), ioctl(2), keyctl(2), bpf(2), seccomp(2)."""
+"""Calls whose arguments mean what their command says: prctl(2), fcntl(2), ioctl(2), keyctl(2), seccomp(2)."""
 
 import struct
 
@@ -161,7 +161,7 @@ def keyctl_argument(shown: Shown, place: int) -> str:
     if operation == 5:
         return flags.bits(value & 0xFFFFFFFF, flags_requests.KEY_PERMISSIONS)
     if operation in (6, 11) and place == 2:
-        if shown.result is not None and shown.result > _room(shown):
+        if shown.result is not None and shown.result > _room(shown) and value:
             return '""'
         return quote_text(data) if data is not None and shown.succeeded else pointer(shown, place)
     if operation == 10 and data is not None:
@@ -179,27 +179,6 @@ def keyring(shown: Shown, place: int) -> str:
     serial = shown.event.arguments[place] & 0xFFFFFFFF
     serial = serial - (1 << 32) if serial >> 31 else serial
     return flags_requests.KEYRINGS.get(serial, str(serial))
-
-
-def bpf_attribute(shown: Shown, place: int) -> str:
-    """A union bpf_attr, by command: those that runtimes use for device rules; else the bytes."""
-    data = shown.memory(place)
-    if data is None:
-        return pointer(shown, place)
-    command = shown.event.arguments[0] & 0xFFFFFFFF
-    if command == 5 and len(data) >= 48:
-        kind, count = struct.unpack_from("<II", data)
-        name = flags.enum(kind, flags_requests.BPF_PROGRAMS)
-        return f"{{prog_type={name}, insn_cnt={count}, ...}}"
-    if command in (8, 9) and len(data) >= 16:
-        target, program, kind, bits = struct.unpack_from("<4I", data)
-        named = flags.enum(kind, flags_requests.BPF_ATTACHES)
-        text = f"target_fd={target}, attach_bpf_fd={program}, attach_type={named}"
-        return f"{{{text}, attach_flags={flags.bits(bits, flags_requests.BPF_ATTACH_FLAGS)}}}"
-    if command == 16 and len(data) >= 32:
-        target, kind = struct.unpack_from("<2I", data)
-        return f"{{query={{target_fd={target}, attach_type={flags.enum(kind, flags_requests.BPF_ATTACHES)}, ...}}}}"
-    return quote(data, None, shown.limit)
 
 
 def bpf_filter(shown: Shown, place: int) -> str:

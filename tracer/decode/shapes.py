@@ -13,6 +13,7 @@ label:word        that word, with a name before it, as strace writes the argumen
 from collections.abc import Callable
 
 from tracer.decode import (
+    bpf,
     flags,
     flags_requests,
     requests,
@@ -152,7 +153,7 @@ _WORDS: dict[str, Show] = {
     "waited": shown_process.waited, "option": shown_messages.option,
     "option_value": shown_messages.option_value,
     "prctl": requests.prctl_argument, "fcntl": requests.fcntl_argument, "ioctl": requests.ioctl_argument,
-    "keyctl": requests.keyctl_argument, "keyring": requests.keyring, "bpf": requests.bpf_attribute,
+    "keyctl": requests.keyctl_argument, "keyring": requests.keyring, "bpf": bpf.bpf_attribute,
     "seccomp": requests.seccomp_argument, "seccomp_flags": requests.seccomp_flags,
     "personality": requests.personality_argument,
 }  # fmt: skip

@@ -180,7 +180,7 @@ class Calls:
         if plan.effect is not None:
             self._effect(task, plan, result)
         files = task.files
-        if plan.namer is not None and result >= 0:
+        if plan.namer is not None and (result >= 0 or plan.names_given):
             files = plan.namer(self._fdtable, task.process, task.arguments, result, data, files)
         number = task.number
         arguments = task.arguments

@@ -19,7 +19,7 @@ One line a call, in a notation small enough to read at a glance; argument number
     dirents1       the names in the directory entries at argument 1, NUL between them
     before2:4      4 bytes at argument 2 as they were before the call, as "2.before"; beforemsg1: those of a msghdr
     beforesets sets  the fd_sets of select(2), before and after
-    ioctl prctl seccomp fcntl fsconfig futex keyctl   what the argument points to depends on the command
+    ioctl prctl seccomp fcntl fsconfig futex keyctl bpf   what the argument points to depends on the command
 
 A call's input is read when it returns, like its output, in one go; except where the call destroys it (execve) or
 where the entry itself is recorded. A call that is not listed is recorded with its raw arguments.
@@ -85,7 +85,7 @@ CALLS = {
     # identity, limits, confinement
     "sethostname": "in0:@1", "setdomainname": "in0:@1", "setgroups": "in1:@0*4", "getgroups": "result1*4",
     "getresuid": "out0:4 out1:4 out2:4", "getresgid": "out0:4 out1:4 out2:4",
-    "capset": "in0:8 in1:24", "capget": "before0:8 out1:24", "seccomp": "seccomp", "bpf": "in1:@2",
+    "capset": "in0:8 in1:24", "capget": "before0:8 out1:24", "seccomp": "seccomp", "bpf": "bpf",
     "keyctl": "keyctl", "add_key": "path0 path1 in2:@3", "request_key": "path0 path1 path2",
     "landlock_create_ruleset": "in0:@1", "landlock_add_rule": "in2:16",
     "init_module": "", "finit_module": "path1",

@@ -23,6 +23,10 @@ Namer = Callable[["FdTable", "Process", "Arguments", int, Data, Files], Files]
 _F_DUPFD, _F_DUPFD_CLOEXEC = 0, 1030
 _BPF_OPENS = frozenset({0, 5, 7, 13, 14, 17, 18, 19, 28, 30, 31, 32})
 """Commands of bpf(2) whose result is a descriptor: MAP_CREATE, PROG_LOAD, OBJ_GET, ..."""
+_BPF_ATTACHES = frozenset({8, 9, 16, 28})
+"""Commands with descriptors in their attribute: PROG_ATTACH, PROG_DETACH, PROG_QUERY, LINK_CREATE."""
+GIVEN = frozenset({"bpf"})
+"""Calls that list descriptors in what they were given: these are named whatever comes of the call."""
 _NEW_LISTENER = 8
 _SCM_RIGHTS = struct.pack("<II", 1, 1)
 _LISTED = 64
@@ -43,7 +47,10 @@ def fcntl(table: "FdTable", process: "Process", arguments: "Arguments", value: i
 
 
 def bpf(table: "FdTable", process: "Process", arguments: "Arguments", value: int, data: Data, files: Files) -> Files:
-    """Maps, programs and links are descriptors."""
+    """Maps, programs and links are descriptors; what is attached where is listed by its words."""
+    raw = data.get("1")
+    if arguments[0] in _BPF_ATTACHES and raw:
+        _list(table, process, 1, raw[:20], data)
     return result(table, process, arguments, value, data, files) if arguments[0] in _BPF_OPENS else files
 
 

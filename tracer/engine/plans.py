@@ -37,7 +37,7 @@ class Plan:
 
     __slots__ = (
         *("before", "count", "early", "effect", "fds", "first_fd", "last", "name", "namer"),
-        *("prepare", "readers", "reports_entry", "streams"),
+        *("names_given", "prepare", "readers", "reports_entry", "streams"),
     )
 
     def __init__(self, signature: SyscallSignature, effect: Effect | None, prepare: Preparation | None) -> None:
@@ -52,6 +52,8 @@ class Plan:
         """What is read before the call, because it will be overwritten."""
         self.namer = names.namer(signature.name)
         """Names the descriptors that the call hands out."""
+        self.names_given = signature.name in names.GIVEN
+        """Also of a call that failed."""
         self.early = signature.name in _EARLY
         """Its input is gone when it returns, so it is captured at the entry."""
         self.last = signature.name in _LAST
@@ -339,5 +341,6 @@ _BY_COMMAND: dict[str, Reader] = {
     "fsconfig": _fsconfig,
     "futex": readers.futex,
     "keyctl": readers.keyctl,
+    "bpf": readers.bpf,
     "sets": readers.descriptor_sets((1, 2, 3), ""),
 }

@@ -22,6 +22,7 @@ _VECTORS = 64
 _MESSAGES = 1024
 """Messages of one sendmmsg or recvmmsg: UIO_MAXIOV, more the kernel does not take. A stream must have them all."""
 _MMSGHDR = struct.Struct("<QI4x4QI4xI4x")
+_BPF_PROG_LOAD = 5
 _SETS_BYTES = 128
 """An fd_set of select(2): 1024 descriptors."""
 _FUTEX_WAITS = frozenset({0, 6, 9, 11, 13})
@@ -138,6 +139,13 @@ def keyctl(data: Data, memory: Memory, a: "Arguments", result: int | None, file:
         data["2"] = memory.read(a[2], min(result, a[3] & 0xFFFFFFFF, 4096))
     elif operation == 10:
         data["2"], data["3"] = memory.string(a[2]), memory.string(a[3])
+
+
+def bpf(data: Data, memory: Memory, a: "Arguments", result: int | None, file: "OpenFile") -> None:
+    """A union bpf_attr; BPF_PROG_LOAD points to the name of a licence."""
+    raw = data["1"] = memory.read(a[1], min(a[2] & 0xFFFFFFFF, 4096)) if a[1] else None
+    if a[0] == _BPF_PROG_LOAD and raw is not None and len(raw) >= 24:
+        data["1.license"] = memory.string(int.from_bytes(raw[16:24], "little"), 128)
 
 
 def descriptor_sets(places: tuple[int, ...], suffix: str) -> "Reader":

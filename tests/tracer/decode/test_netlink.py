@@ -1,4 +1,4 @@
-"""A request is an action once it is certain that the kernel has done it; which messages these are, the protocol says."""
+"""A request is an action once it is certain that the kernel has done it; what it asks for, the protocol says."""
 
 import struct
 
