@@ -180,13 +180,15 @@ def check_network() -> Finding:
     """Whether links can be made, which a bridge and its veth pairs are."""
     if os.geteuid() == 0 and not procfs.in_user_namespace() and _holds(_CAP_NET_ADMIN):
         return Finding("network", True, "bridge and veth pairs can be made")
-    from runtime.rootless_network import why_not
+    from runtime.rootless_network import helpers, why_not
 
     if not (reason := why_not()):
         return Finding(
             "network", True, "a bridge in a network of the stack's own, with a way out by pasta or slirp4netns"
         )
-    cost = "containers have the host's network or none; a bridge of their own needs root, or pasta or slirp4netns"
+    cost = "containers have the host's network or none"
+    if not helpers():
+        cost += "; a bridge of their own needs root, or pasta or slirp4netns"
     return Finding("network", False, f"no links can be made in the host's network, nor in another: {reason}", cost)
 
 
@@ -214,8 +216,11 @@ def check_real_part(part: seats.RealPart) -> Finding:
         version = seats.version_of(part)
     except seats.NotUsableError as error:
         return Finding(part.program, False, str(error), f"not to be had here: {seats.fits(part)}", "seat")
-    detail = f"{version}, {shutil.which(part.program)} (fits: {seats.fits(part)})"
-    return Finding(part.program, True, detail, needed_for="seat")
+    found = f"{version}, {shutil.which(part.program)}"
+    if part.seat == "--runtime" and os.geteuid() != 0 and not check_cgroups().ok:
+        why = "it makes no container without a cgroup of its own, and this user can make none"
+        return Finding(part.program, False, found, f"{seats.fits(part)} fits for root only: {why}; ours does", "seat")
+    return Finding(part.program, True, f"{found} (fits: {seats.fits(part)})", needed_for="seat")
 
 
 def _seize_a_child() -> str | None:

@@ -12,9 +12,11 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 from tracer import seats
 from tracer.cli import CommandError
+from tracer.commands import Speed
 
 SEATS = (*seats.OPTIONS, "--stack", "--attach")
 """Options that put a real part in a seat, or in all of them."""
@@ -28,6 +30,12 @@ _STREAMS = frozenset(("stdin", "stdout", "stderr"))
 """What docker's own --attach is given."""
 
 SEATS_HELP = seats.options_help()
+
+SPEED_HELP = """\
+  --speed full|filtered|wire|processes
+                       every system call; only those that stages and panes are made of; or so for the daemons alone,
+                       which then run at nearly full speed (what --stack docker does unless told otherwise).
+                       With --attach: full, or processes, which asks nothing of the daemons' calls (the default)"""
 
 
 @dataclass
@@ -80,6 +88,15 @@ def take_apart(words: Sequence[str], with_value: Sequence[str], without: Sequenc
         rest.pop(0)
     taken.docker = _after_run(rest)
     return taken
+
+
+def check_speed(words: RunWords) -> None:
+    """Raise CommandError for a speed that there is not."""
+    known = get_args(Speed) if "--attach" in words.options else get_args(Speed)[:-1]
+    asked = words.options.get("--speed", "full")
+    if asked not in known:
+        why = "it is for --attach; one of" if asked == "processes" else "it is one of"
+        raise CommandError(f"--speed {asked}: {why} {', '.join(known)}")
 
 
 def _check_stack(name: str) -> None:

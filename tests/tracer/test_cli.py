@@ -85,6 +85,7 @@ def test_every_verb_teaches_by_an_example(verb: str) -> None:
             "cannot write /nonexistent/x: no such file or directory; choose another file with -o",
         ),
         (("record", "--speed", "fast", "run", "hostbox"), 125, "--speed fast: it is one of full, filtered, wire"),
+        (("run", "--speed", "fast", "hostbox"), 125, "--speed fast: it is one of full, filtered, wire"),
         (("record", "--lesson", "nosuch", "run", "hostbox"), 125, "there is no lesson 'nosuch'; there are: 010"),
         *(
             (("record", f"--{seat}", "nosuch", "run", "hostbox"), 125, f"cannot put 'nosuch' in the {seat} seat")

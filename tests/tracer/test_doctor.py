@@ -70,6 +70,46 @@ def test_doctor_names_the_option_that_puts_a_part_in_its_seat(tmp_path: Path, mo
     assert (missing.ok, missing.detail, missing.help) == (False, "not installed", "not to be had here: --shim runc")
 
 
+def test_doctor_gives_the_true_reason_where_there_is_no_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To install a helper is advice for who has none; where it is there already, something else is in the way."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("runtime.rootless_network._TUN", f"{tmp_path}/tun")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    without = doctor.check_network()
+    (tmp_path / "pasta").symlink_to("/bin/true")
+    with_it = doctor.check_network()
+
+    assert "neither pasta nor slirp4netns is installed" in without.detail
+    assert without.help.endswith("a bridge of their own needs root, or pasta or slirp4netns")
+    assert f"{tmp_path}/tun cannot be opened (no such file or directory)" in with_it.detail
+    assert with_it.help == "containers have the host's network or none"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("uid", "fits"), [(0, True), (65534, False)])
+def test_doctor_does_not_offer_a_runtime_that_wants_a_cgroup_to_who_can_make_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uid: int, fits: bool
+) -> None:
+    """runc and crun end there; ours goes on without."""
+    program = tmp_path / "runc"
+    program.write_text("#!/bin/sh\necho runc version 1.1.5\n")
+    program.chmod(0o755)
+    tmp_path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    (part,) = [part for part in seats.PARTS if part.program == "runc"]
+    os.seteuid(uid)
+    try:
+        finding = doctor.check_real_part(part)
+    finally:
+        os.seteuid(0)
+
+    assert finding.ok == fits
+    assert ("fits: --runtime runc" in finding.detail) == fits
+    assert finding.help.startswith("" if fits else "--runtime runc fits for root only: it makes no container without")
+
+
 @pytest.mark.slow
 def test_doctor_where_ptrace_is_taken_says_so(require: Callable[..., None]) -> None:
     """Under strace -f a child has its tracer already: a live run is refused, a replay is not."""

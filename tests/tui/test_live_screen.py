@@ -134,7 +134,7 @@ async def test_small_live_screen_says_once_that_p_pauses(live: Live) -> None:
     await until(pilot, lambda: "ready>" in shown(screen))
     await press(pilot, "space")
 
-    assert screen.key_bar.render_line(0).text.rstrip() == " running already  p pause  ← back"
+    assert screen.key_bar.render_line(0).text.rstrip() == " running already  p pause  q quit"
 
 
 async def test_stage_that_was_passed_over_may_be_observed_until_the_run_is_over(tmp_path: Path) -> None:
@@ -239,6 +239,31 @@ async def test_live_screen_tells_when_the_run_is_over(live: Live) -> None:
     assert screen.view.model.ended is not None
     assert screen.view.model.ended.exit_code == 3
     assert screen.title_bar.state() == "VIEWING THE PAST"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("size", "wanted"),
+    [
+        ((160, 45), "Nothing was run (exit code 127): docker: Error response from daemon: "),
+        ((80, 24), "Nothing was run (exit code 127): docker: Error response from daemon: "),
+        ((40, 10), '"nosuchcmd":'),
+    ],
+)
+def test_run_that_docker_refuses_ends_with_its_sentence(start: Starter, size: tuple[int, int], wanted: str) -> None:
+    """On the screen, whatever its size, and on the terminal once that is gone."""
+    app = start(("run", "--rm", "hostbox", "nosuchcmd"))
+    app.resize(*size)
+    app.read_until_shown("HELD")
+    os.write(app.master, b"r")
+    app.read_until_shown(wanted)
+
+    os.write(app.master, b"q")
+
+    assert app.exit_code() == 127
+    after = app.written.rpartition(b"\x1b[?1049l")[2].decode()
+    assert after.count("docker: Error response from daemon: ") == 1
+    assert 'exec: "nosuchcmd": executable file not found in $PATH' in after
 
 
 async def test_live_screen_tells_why_the_stack_did_not_come_up(tmp_path: Path) -> None:

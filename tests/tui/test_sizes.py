@@ -77,8 +77,20 @@ async def test_zoom_gives_the_pane_all_between_title_and_keys(opened: Opener, si
         await press(pilot, "z")
 
         assert (pane.x, pane.y, pane.width, pane.bottom) == (0, 1, size[0], size[1] - 1)
-        assert (zoomed[0], zoomed[-1]) == (before[0], before[-1])
+        assert zoomed[-1] == before[-1]
+        assert re.search(r" Stage 1 of 15  REPLAY  $", zoomed[0])
         assert drawn(screen) == before
+
+
+async def test_zoomed_pane_goes_on_to_tell_the_stage(opened: Opener) -> None:
+    """In the title, which is all that is left above it."""
+    async with opened(size=(80, 24)) as (pilot, screen):
+        await press(pilot, "z", "space")
+        zoomed = drawn(screen)[0]
+        await press(pilot, "z")
+
+        assert zoomed.endswith(" Stage 2 of 15  REPLAY  ")
+        assert "Stage" not in drawn(screen)[0]
 
 
 @pytest.mark.parametrize("size", [(40, 10), (60, 15), (80, 24), (160, 45)])
@@ -149,7 +161,7 @@ async def test_too_small_terminal_shows_the_stage_and_a_sentence_and_recovers(op
         assert "This terminal is 40x10: the panes need at least 60x15. Make it larger" in " ".join(
             " ".join(small[3:9]).split()
         )
-        assert small[9].startswith(" Space next stage")
+        assert small[9].rstrip() == " Space next stage  c next call  q quit"
         assert not screen.show_vertical_scrollbar
         assert "Stage 2 of 15" in large
         assert "4 system calls" in large

@@ -257,6 +257,23 @@ async def test_truncated_recording_opens_and_says_so(opened: Opener, tmp_path: P
         assert screen.stage_bar.place()[0] == 1
 
 
+async def test_recording_that_breaks_off_before_its_first_stage_promises_none(opened: Opener, tmp_path: Path) -> None:
+    """Nothing is coming up, and Space leads nowhere."""
+    path = docker_run().write(tmp_path / "cut.jsonl")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[: next(n for n, line in enumerate(lines) if line.startswith('["stage"'))]))
+    async with opened(path=path) as (pilot, screen):
+        text = "\n".join(drawn(screen))
+        await press(pilot, "space")
+
+        assert "Before stage 1 of 15" in text
+        assert "no stage is recorded" in text
+        assert "The recording breaks off before its first stage." in text
+        assert "coming up" not in text
+        assert "Space goes to" not in text
+        assert screen.key_bar.said.startswith("the recording holds no stage")
+
+
 async def test_corrupt_recording_opens_up_to_the_line_and_names_it(opened: Opener, tmp_path: Path) -> None:
     """A corrupt line in the middle ends the story there."""
     path = docker_run().write(tmp_path / "corrupt.jsonl")

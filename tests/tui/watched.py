@@ -87,7 +87,7 @@ class Watched:
                 watched = [handle] + ([self.master] if reading and self.master >= 0 else [])
                 ready = select.select(watched, [], [], ENDED_WITHIN_SECONDS)[0]
                 assert ready, "it has not ended"
-                if handle in ready:
+                if handle in ready and not (reading and select.select([self.master], [], [], 0)[0]):
                     return self.process.wait()
                 try:
                     self.written += os.read(self.master, 65536)

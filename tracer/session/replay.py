@@ -6,6 +6,7 @@ Needs neither Linux nor ptrace nor the kernel the recording was made on: the rec
 from tracer.session.recording import Recording
 from tracer.session.session import Cursor
 
+NONE = "the recording holds no stage; . goes on by one call, End to what is there last"
 NO_MORE = "this is the last stage of the recording; End shows what came after it"
 
 
@@ -34,6 +35,8 @@ class ReplaySession:
         return found
 
     def step_stage(self) -> str:
+        if not self.recording.stages:
+            return NONE
         return "" if self.cursor.next_stage() else NO_MORE
 
     def step_event(self) -> str:

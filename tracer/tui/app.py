@@ -11,6 +11,7 @@ what may, and raise `RecordingError` or `SessionError` (from `tracer.session.ses
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ from tracer.tui.driver import TerminalDriver
 from tracer.tui.messages import Grew
 from tracer.tui.screens.trace import TraceScreen
 from tracer.tui.theme import DARK, LIGHT, ink_of
-from tracer.tui.view import TraceView
+from tracer.tui.view import REFUSED, TraceView
 
 if TYPE_CHECKING:
     from tracer.session.live import LiveSession
@@ -103,7 +104,11 @@ class GlassbottomApp(App[int]):
                     self._read_to_here()
                     show_next = now + max(SHOWN_EVERY_SECONDS, DRAWING_SHARE * self._trace.cost_seconds)
         self._trace.title_bar.progress = ""
-        if problem := self.session.failure or self.session.recording.damage:
+        if (
+            problem := self.session.failure
+            or self.session.recording.damage
+            or (self.view.refusal() if self.session.is_live else "")
+        ):
             self._trace.say(problem.partition("\n")[0])
         self._read_to_here()
 
@@ -201,8 +206,13 @@ class GlassbottomApp(App[int]):
 
 def run_live(session: "LiveSession", stop: StopSignals) -> int:
     """Show a live session until the user leaves; the run is over when this returns."""
+    app = GlassbottomApp(session, stop=stop)
     try:
-        return GlassbottomApp(session, stop=stop).run() or 0
+        exit_code = app.run() or 0
+        # The screen is gone, and with it what the client said: docker run would have left it on the terminal.
+        if exit_code in REFUSED and (refusal := app.view.refusal()):
+            sys.stderr.write(f"{refusal}\n")
+        return exit_code
     finally:
         session.quit()
 

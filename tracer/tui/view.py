@@ -4,13 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tracer.codec import RecordingError
-from tracer.events import Event
+from tracer.events import Event, MessageSeen
 from tracer.model import Links, Process, TraceModel
 from tracer.model.links import links_of_event
 from tracer.model.trace import StageSeen
 from tracer.session.session import Session
 from tracer.stages.layers import Layer
 from tracer.tui.theme import DARK, Ink, ink_of
+
+REFUSED = (125, 126, 127)
+"""docker's exit codes for what it could not run; a container may end with them, too."""
+_LAST_HOPS = 64
+"""How much of the client's last output is looked through for its complaint."""
 
 
 @dataclass(slots=True)
@@ -52,6 +57,12 @@ class TraceView:
         over = self.model.ended is not None and cursor == self.model.applied - 1
         return stage if stage is not None and (over or cursor - stage.sequence <= 1) else None
 
+    @property
+    def never_begins(self) -> bool:
+        """What there is of the story ends before its first stage."""
+        broken = self.session.failure or self.session.recording.damage
+        return not self.model.stages and (self.model.ended is not None or bool(broken))
+
     def seat_here(self) -> Layer | None:
         """The seat that acts at the cursor: the stage's where it stands at one, else that of the last event."""
         if (stage := self.stage_here()) is not None:
@@ -72,6 +83,21 @@ class TraceView:
         cursor = self.cursor
         inside = [one for one in self.model.processes.all if one.layer_at(cursor) is Layer.CONTAINER]
         return bool(inside) and not any(one.alive_at(cursor) for one in inside)
+
+    def refusal(self) -> str:
+        """The client's own words for why it could run nothing: ``docker: Error response from daemon: ...``.
+
+        Empty while the story goes on, and where a container has ended with such a code.
+        """
+        ended = self.model.ended
+        if ended is None or ended.exit_code not in REFUSED:
+            return ""
+        text = ""
+        for sequence, process in self.model.conversation.output[-_LAST_HOPS:]:
+            event = self.event(sequence)
+            if isinstance(event, MessageSeen) and self.layer_of(process, sequence) is Layer.CLIENT:
+                text += event.body
+        return next((line.strip() for line in reversed(text.splitlines()) if line.startswith("docker: ")), "")
 
     def layer_of(self, process: int, sequence: int) -> Layer | None:
         """The seat a process sits in when an event happens."""

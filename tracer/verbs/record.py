@@ -3,11 +3,9 @@
 import os
 import signal
 import sys
-from typing import get_args
 
 from tracer import cleanup, privileges, procfs
 from tracer.cli import CommandError
-from tracer.commands import Speed
 from tracer.run_words import (
     PORTS_STAY_INSIDE,
     SEATS,
@@ -32,10 +30,7 @@ The container's output and exit code are passed on, so that a script cannot tell
   -o, --output FILE    the recording (default: recording.jsonl)
 {SEATS_HELP}
   --lesson NAME        the stages to look for (default: 010_docker_run)
-  --speed full|filtered|wire|processes
-                       every system call; only those that stages and panes are made of; or so for the daemons alone,
-                       which then run at nearly full speed (what --stack docker does unless told otherwise).
-                       With --attach: full, or processes, which asks nothing of the daemons' calls (the default)
+{SPEED_HELP}
   --help               this
 """
 
@@ -62,7 +57,7 @@ def main(argv: list[str]) -> int:
     refused = refuse_what_docker_would(words)
     if refused or "--help" in words.docker:
         return refused
-    _check_speed(words)
+    check_speed(words)
     _refuse_where_nothing_runs()
     words.options.setdefault("-o", words.options.get("--output", "recording.jsonl"))
     cleanup.kill_abandoned()
@@ -119,14 +114,6 @@ def _last_event(path: str) -> object:
         return decode_event(last.decode("utf-8", "replace"))
     except RecordingError:
         return None
-
-
-def _check_speed(words: RunWords) -> None:
-    known = get_args(Speed) if "--attach" in words.options else get_args(Speed)[:-1]
-    asked = words.options.get("--speed", "full")
-    if asked not in known:
-        why = "it is for --attach; one of" if asked == "processes" else "it is one of"
-        raise CommandError(f"--speed {asked}: {why} {', '.join(known)}")
 
 
 def _refuse_where_nothing_runs() -> None:

@@ -7,7 +7,16 @@ import tempfile
 
 from tracer import cleanup, privileges
 from tracer.cli import CommandError
-from tracer.run_words import SEATS, SEATS_HELP, RunWords, refuse_what_docker_would, take_apart, wants_docker_help
+from tracer.run_words import (
+    SEATS,
+    SEATS_HELP,
+    SPEED_HELP,
+    RunWords,
+    check_speed,
+    refuse_what_docker_would,
+    take_apart,
+    wants_docker_help,
+)
 from tracer.stop_signals import StopSignals
 
 HELP = f"""\
@@ -25,6 +34,7 @@ Start a container on the built-in stack, held at every stage of its way from the
 Options of our own come first, docker's flags after them:
 {SEATS_HELP}
   --lesson NAME        the stages to hold at (default: 010_docker_run; `glassbottom lessons` lists them)
+{SPEED_HELP}
   -o, --output FILE    keep the recording
   --help               this
 
@@ -44,6 +54,7 @@ def main(argv: list[str]) -> int:
     refused = refuse_what_docker_would(words)
     if refused or "--help" in words.docker:
         return refused
+    check_speed(words)
     if not (os.isatty(0) and os.isatty(1)):
         raise CommandError(
             "run needs a terminal; `glassbottom record` does not, and its file can be replayed or reported"

@@ -6,7 +6,7 @@ import pytest
 
 from tests.tui.story import docker_run
 from tracer.events import StopReached
-from tracer.session.replay import NO_MORE, ReplaySession
+from tracer.session.replay import NO_MORE, NONE, ReplaySession
 
 
 @pytest.fixture(name="session")
@@ -81,4 +81,4 @@ def test_replay_of_a_recording_without_stages_opens_at_its_beginning(tmp_path: P
         pass
 
     assert session.cursor.position == 0
-    assert session.step_stage() == NO_MORE
+    assert session.step_stage() == NONE

@@ -123,6 +123,7 @@ class TracePanes(Screen[None]):
     def update_view(self, *, follow: bool) -> None:
         """Draw everything anew. `follow`: bring what belongs to the cursor into sight."""
         self._shown_cursor = self.view.cursor
+        self._tell_place()
         for bar in (self.title_bar, self.stage_bar, self.key_bar):
             bar.refresh()
         self.layer_strip.update_strip()
@@ -130,6 +131,11 @@ class TracePanes(Screen[None]):
         for pane in (self.processes, self.conversation, self.events, self.calls, self.terminal):
             pane.update_rows(follow=follow)
         self._update_titles()
+
+    def _tell_place(self) -> None:
+        """While one pane has the room of the stage bar, the title tells the stage."""
+        self.title_bar.place = self.stage_bar.place_in_words() if self.has_class("-zoomed") else ""
+        self.title_bar.refresh()
 
     def _update_titles(self) -> None:
         view = self.view
@@ -229,6 +235,7 @@ class TracePanes(Screen[None]):
         self.set_class(not wide or self._zoomed, "-single")
         self.set_class(not wide, "-narrow")
         self.set_class(height < TALL, "-low")
+        self._tell_place()
         if small:
             self.query_one("#too-small", Static).update(
                 f"This terminal is {width}x{height}: the panes need at least {LEAST[0]}x{LEAST[1]}.\n"

@@ -24,8 +24,16 @@ class Explanation(Static):
         if view.session.failure:
             text.append(f"The run has ended before its time: {view.session.failure}\n", ink.bad)
         elif (ended := view.model.ended) is not None and view.cursor == view.model.applied - 1:
-            text.append(f"The run is over: {ended.reason}.\n", ink.lit)
-        if not stage and not view.model.ended:
+            if refusal := view.refusal():
+                text.append(f"Nothing was run (exit code {ended.exit_code}): {refusal}\n", ink.bad)
+            else:
+                text.append(f"The run is over: {ended.reason}.\n", ink.lit)
+        if view.never_begins:
+            if view.session.recording.damage:
+                text.append(
+                    "The recording breaks off before its first stage. End shows what there is of it.", ink.plain
+                )
+        elif not stage:
             text.append(
                 "containerd and the daemon are started first, so that the story can begin with your command. "
                 "Their start-up is recorded too, and folded. Space goes to the first stage.",

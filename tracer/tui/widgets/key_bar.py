@@ -10,9 +10,10 @@ from tracer.tui.view import TraceView
 
 
 class KeyBar(Widget):
-    """As many keys as fit, the most useful first. A sentence, once said, stands before them until the next key.
+    """As many keys as fit, the most useful first, and always the way out.
 
-    One that is longer than the line is not shown here but by `notice`.
+    A sentence, once said, stands before them until the next key. One that is longer than the line is
+    not shown here but by `notice`.
     """
 
     def __init__(self, view: TraceView) -> None:
@@ -38,10 +39,7 @@ class KeyBar(Widget):
             keys = [("Ctrl-]", "leaves the terminal")]
             if self.view.session.held:
                 keys.append(("then Space", "goes on: everything is held"))
-        for shown, label in keys:
-            length = Strip(pieces).cell_length + len(shown) + len(label) + 3
-            if length > width:
-                break
+        for shown, label in _that_fit(keys, width - Strip(pieces).cell_length):
             pieces += [Segment(shown, ink.strong), Segment(f" {label}  ", ink.dim)]
         return Strip(pieces).adjust_cell_length(width).apply_style(self.rich_style)
 
@@ -66,3 +64,22 @@ class KeyBar(Widget):
         if session.is_live and not session.held:
             useless |= {"Space", "c", "r"}
         return [*first, *(pair for pair in keys if pair not in first and pair[0] not in useless)]
+
+
+def _that_fit(keys: list[tuple[str, str]], width: int) -> list[tuple[str, str]]:
+    """As many as fit, in their order; the way out, where it is one of them, before all others."""
+    way_out = next((key for key in keys if key[0] == "q"), None)
+    room = width - (_width_of(way_out) if way_out else 0)
+    if room < 0:
+        way_out, room = None, width
+    fit: list[tuple[str, str]] = []
+    for key in keys:
+        if key != way_out and (room := room - _width_of(key)) < 0:
+            return [*fit, way_out] if way_out and way_out not in fit else fit
+        fit.append(key)
+    return fit
+
+
+def _width_of(key: tuple[str, str]) -> int:
+    """Key, blank, label, and the two blanks before the next."""
+    return len(key[0]) + len(key[1]) + 3

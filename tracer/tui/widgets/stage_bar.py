@@ -29,6 +29,11 @@ class StageBar(Widget):
         stage = self.view.model.stage_at(self.view.cursor)
         return (stages.index(stage.stage) + 1 if stage and stage.stage in stages else 0), len(stages)
 
+    def place_in_words(self) -> str:
+        """``Stage 7 of 55``."""
+        number, total = self.place()
+        return f"Stage {number} of {total}" if number else f"Before stage 1 of {total}"
+
     def current(self) -> Mapping[str, object]:
         """The current stage's table, empty before the first."""
         stage = self.view.model.stage_at(self.view.cursor)
@@ -41,7 +46,7 @@ class StageBar(Widget):
             if stage.sequence > cursor:
                 return model.stage_table.get(stage.stage, {})
         seen = {stage.stage for stage in model.stages}
-        if self.view.session.ended:
+        if self.view.session.ended or self.view.never_begins:
             return {}
         place, _ = self.place()
         return next((table for name, table in list(model.stage_table.items())[place:] if name not in seen), {})
@@ -56,7 +61,7 @@ class StageBar(Widget):
     def _here(self, width: int) -> list[Segment]:
         ink, stage = self.view.ink, self.current()
         number, total = self.place()
-        pieces = [Segment(f" Stage {number} of {total} " if number else f" Before stage 1 of {total} ", ink.badge)]
+        pieces = [Segment(f" {self.place_in_words()} ", ink.badge)]
         gap = " "
         if width >= ROOM_FOR_PROGRESS:
             length = min(40, width - 70)
@@ -64,7 +69,9 @@ class StageBar(Widget):
             pieces += [Segment(" "), Segment("━" * done, ink.lit), Segment("─" * (length - done), ink.dim)]
             gap = "  "
         if not stage:
-            came_up = "the stack did not come up" if self.view.model.ended else "the stack is coming up"
+            came_up = "the stack is coming up"
+            if self.view.never_begins:
+                came_up = "no stage is recorded" if self.view.session.recording.damage else "the stack did not come up"
             return [*pieces, Segment(f"{gap}{came_up}", ink.strong)]
         layer = str(stage.get("layer", ""))
         title = plain(str(stage.get("title", "")))

@@ -15,6 +15,8 @@ class TitleBar(Widget):
         self.view = view
         self.progress = ""
         """Said while a recording is still being read."""
+        self.place = ""
+        """Which stage of how many, where nothing else says so."""
 
     def state(self) -> str:
         """The state in words."""
@@ -37,7 +39,8 @@ class TitleBar(Widget):
     def render_line(self, y: int) -> Strip:
         ink = self.view.ink
         state = f" {self.state()} "
-        room = self.size.width - len(state) - 1
+        place = f" {self.place} " if self.place else ""
+        room = self.size.width - len(state) - len(place) - 1
         command = self.view.model.command_line
         if room > len(command) + 17:
             left = [Segment(" glassbottom ", ink.lit), Segment(f"  {command}", ink.strong)]
@@ -48,4 +51,6 @@ class TitleBar(Widget):
             strip = Strip([*strip.crop(0, room - 2), Segment("… ", ink.dim)])
         strip = strip.adjust_cell_length(max(0, room))
         badge = ink.badge if state != " RUNNING " else ink.good
-        return Strip([*strip, Segment(state, badge), Segment(" ")]).apply_style(self.rich_style)
+        return Strip([*strip, Segment(place, ink.dim), Segment(state, badge), Segment(" ")]).apply_style(
+            self.rich_style
+        )
