@@ -45,7 +45,7 @@ def _attachment(shown: Shown, command: int, data: bytes) -> str:
     target, program = (_descriptor(shown, 1, data, number) for number in (0, 1))
     named = flags.enum(kind, flags_requests.BPF_ATTACHES)
     if command == 9:
-        return f"target_fd={target}, attach_type={named}{', ...' if data[16:].strip(bytes(1)) else ''}"
+        return f"target_fd={target}, attach_type={named}{', ...' if data[12:].strip(bytes(1)) else ''}"
     text = f"target_fd={target}, attach_bpf_fd={program}, attach_type={named}"
     text += f", attach_flags={flags.bits(bits, flags_requests.BPF_ATTACH_FLAGS)}"
     return f"{text}, replace_bpf_fd={_descriptor(shown, 1, data, 4)}" if len(data) >= 20 else text
