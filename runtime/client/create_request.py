@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 
-from runtime.client import values
+from runtime.client import ports, values
 from runtime.client.flags import ConflictError, RefusedHereError, Values
 from runtime.client.run_flags import RUN_FLAGS
 
@@ -61,6 +61,11 @@ def build(given: Values, image: str, command: list[str], console_size: tuple[int
         "Labels": _labels(given),
         "HostConfig": host,
     }
+    if given.on("no-healthcheck"):
+        body["Healthcheck"] = {"Test": ["NONE"]}
+    for name, field in (("annotation", "Annotations"), ("storage-opt", "StorageOpt")):
+        if name in given:
+            host[field] = _pairs(given.many(name))
     for flag in RUN_FLAGS:
         if flag.field and flag.name in given:
             _put(body, flag.field, given.raw(flag.name))
@@ -146,16 +151,45 @@ def _add_security(given: Values, host: dict[str, object]) -> None:
 
 
 def _add_network(given: Values, body: dict[str, object], host: dict[str, object]) -> None:
-    networks = given.many("network") + given.many("net")
-    if networks:
-        host["NetworkMode"] = networks[0]
-    endpoints: dict[str, object] = {name: {} for name in networks[1:]}
-    body["NetworkingConfig"] = {"EndpointsConfig": endpoints if networks else {"default": {}}}
-    exposed: dict[str, object] = {}
+    """The first network is the mode, and has what the flags say of addresses and names; others say it themselves."""
+    networks = [*_raw_list(given, "network"), *_raw_list(given, "net")] or [("default", {})]
+    name, settings = networks[0]
+    host["NetworkMode"] = name
+    endpoints = dict(networks)
+    endpoints[name] = settings | _endpoint_flags(given, name)
+    body["NetworkingConfig"] = {"EndpointsConfig": endpoints}
+    if "mac-address" in given:
+        body["MacAddress"] = given.text("mac-address")
+    exposed: dict[str, object] = {port: {} for text in given.many("expose") for port in ports.exposed(text)}
     bindings: dict[str, list[object]] = {}
-    ports = given.raw("publish")
-    for inside, outside in ports if isinstance(ports, list) else []:
-        exposed[inside] = {}
-        bindings.setdefault(inside, []).append(outside)
+    for text in given.many("publish"):
+        for inside, outside in ports.published(text):
+            bindings.setdefault(inside, []).append(outside)
     if bindings:
-        body["ExposedPorts"], host["PortBindings"] = exposed, bindings
+        host["PortBindings"] = bindings
+    if exposed or bindings:
+        body["ExposedPorts"] = exposed | {port: {} for port in bindings}
+
+
+def _endpoint_flags(given: Values, network: str) -> dict[str, object]:
+    if "network-alias" in given and network in ("default", "bridge", "host", "none"):
+        raise ConflictError("network-scoped aliases are only supported for user-defined networks")
+    addresses = {
+        field: given.raw(flag)
+        for flag, field in (("ip", "IPv4Address"), ("ip6", "IPv6Address"), ("link-local-ip", "LinkLocalIPs"))
+        if flag in given
+    }
+    found: dict[str, object] = {"IPAMConfig": addresses} if addresses else {}
+    if "network-alias" in given:
+        found["Aliases"] = given.many("network-alias")
+    if "mac-address" in given and network != "default":
+        found["MacAddress"] = given.text("mac-address")
+    if "link" in given and network != "default":
+        found["Links"] = given.many("link")
+    return found
+
+
+def _raw_list(given: Values, name: str) -> list[tuple[str, dict[str, object]]]:
+    value = given.raw(name) or []
+    assert isinstance(value, list)
+    return value

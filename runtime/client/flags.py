@@ -55,6 +55,7 @@ class Flag:
         repeat: bool = False,
         field: str = "",
         help: str = "",
+        left_out: bool = False,
     ) -> None:
         self.name = name
         self.short = short
@@ -66,6 +67,8 @@ class Flag:
         self.field = field
         """Dotted path in the create request ("HostConfig.Memory"), empty where a decision is needed on the way."""
         self.help = help
+        self.left_out = left_out
+        """Docker has it and this client has not: to be said, for "unknown flag" would be untrue."""
 
     @property
     def spelling(self) -> str:
@@ -175,6 +178,8 @@ def _take_long(long: dict[str, Flag], word: str, queue: list[str], values: Value
     flag = long.get(name)
     if flag is None:
         raise UsageError(f"unknown flag: --{name}")
+    if flag.left_out:
+        raise ConflictError(f"docker has --{name}, this client leaves it out; try --client docker")
     if not equals:
         if flag.kind == "bool":
             text = "true"
@@ -216,7 +221,7 @@ def _convert(flag: Flag, text: str, values: Values) -> None:
 def describe(flags: Sequence[Flag]) -> str:
     """Lay the flags out as ``--help`` shows them, one a line."""
     lines = []
-    for flag in sorted(flags, key=lambda each: each.name):
+    for flag in sorted((each for each in flags if not each.left_out), key=lambda each: each.name):
         start = f"  -{flag.short}, " if flag.short else "      "
         kind = "" if flag.kind == "bool" else f" {flag.kind}"
         lines.append(f"{start + '--' + flag.name + kind:<36}{flag.help}".rstrip())

@@ -1,13 +1,16 @@
 """The flags of ``docker run`` that this client has, and the field of the create request each one ends up in.
 
-Real counterpart: docker CLI's cli/command/container/opts.go. Left out on purpose: flags for Windows, GPUs, health
-checks, block-IO weights, links and ``--mount`` (``-v`` and ``--tmpfs`` cover the lessons).
+Real counterpart: docker CLI's cli/command/container/opts.go. What is left out on purpose is in ``_LEFT_OUT``.
 """
 
 from __future__ import annotations
 
-from runtime.client import values
+from runtime.client import fields, values
 from runtime.client.flags import Flag, boolean, integer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 USAGE = "Usage:  docker run [OPTIONS] IMAGE [COMMAND] [ARG...]"
 
@@ -38,6 +41,19 @@ def _text(name: str, short: str = "", *, field: str = "", help: str) -> Flag:
 def _count(name: str, short: str = "", *, field: str, help: str) -> Flag:
     return Flag(name, short, kind="int", convert=integer, field=field, help=help)
 
+
+def _listed(
+    name: str, *, kind: str = "list", convert: Callable[[str], object] = str, field: str = "", help: str
+) -> Flag:
+    return Flag(name, kind=kind, convert=convert, repeat=True, field=field, help=help)
+
+
+_LEFT_OUT = (
+    *("gpus", "health-cmd", "health-interval", "health-retries", "health-start-interval", "health-start-period"),
+    *("health-timeout", "use-api-socket", "disable-content-trust", "kernel-memory"),
+    *("cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops"),  # for Windows
+)
+"""What `docker run` of CLI 28 has a flag for and this client has not."""
 
 RUN_FLAGS = (
     # What the container is called and what it runs.
@@ -89,6 +105,33 @@ RUN_FLAGS = (
     _text("cpuset-mems", field="HostConfig.CpusetMems", help="MEMs in which to allow execution (0-3, 0,1)"),
     _count("pids-limit", field="HostConfig.PidsLimit", help="Tune container pids limit (set -1 for unlimited)"),
     _count("oom-score-adj", field="HostConfig.OomScoreAdj", help="Tune host's OOM preferences (-1000 to 1000)"),
+    _count("cpu-rt-period", field="HostConfig.CpuRealtimePeriod", help="Limit CPU real-time period in microseconds"),
+    _count("cpu-rt-runtime", field="HostConfig.CpuRealtimeRuntime", help="Limit CPU real-time runtime in microseconds"),
+    _count("memory-swappiness", field="HostConfig.MemorySwappiness", help="Tune memory swappiness (0 to 100)"),
+    _switch("oom-kill-disable", field="HostConfig.OomKillDisable", help="Disable OOM Killer"),
+    Flag(
+        "blkio-weight",
+        kind="uint16",
+        convert=values.weight,
+        field="HostConfig.BlkioWeight",
+        help="Block IO (relative weight), between 10 and 1000, or 0 to disable",
+    ),
+    _listed(
+        "blkio-weight-device",
+        convert=values.device_weight,
+        field="HostConfig.BlkioWeightDevice",
+        help="Block IO weight (relative device weight)",
+    ),
+    *(
+        _listed(
+            f"device-{way}-{unit.lower()}",
+            convert=convert,
+            field=f"HostConfig.BlkioDevice{way.capitalize()}{unit}",
+            help=f"Limit {way} rate ({what} per second) {side} a device",
+        )
+        for way, side in (("read", "from"), ("write", "to"))
+        for unit, convert, what in (("Bps", values.device_bytes, "bytes"), ("IOps", values.device_operations, "IO"))
+    ),
     _text("cgroup-parent", field="HostConfig.CgroupParent", help="Optional parent cgroup for the container"),
     Flag(
         "ulimit", kind="ulimit", convert=values.ulimit, repeat=True, field="HostConfig.Ulimits", help="Ulimit options"
@@ -121,6 +164,12 @@ RUN_FLAGS = (
         field="HostConfig.Devices",
         help="Add a host device to the container",
     ),
+    _listed(
+        "device-cgroup-rule",
+        convert=values.device_rule,
+        field="HostConfig.DeviceCgroupRules",
+        help="Add a rule to the cgroup allowed devices list",
+    ),
     Flag("group-add", kind="list", repeat=True, field="HostConfig.GroupAdd", help="Add additional groups to join"),
     # What it sees: files and namespaces.
     _switch("read-only", field="HostConfig.ReadonlyRootfs", help="Mount the container's root filesystem as read only"),
@@ -132,10 +181,24 @@ RUN_FLAGS = (
         field="HostConfig.VolumesFrom",
         help="Mount volumes from the specified container(s)",
     ),
+    _listed(
+        "mount",
+        kind="mount",
+        convert=fields.mount,
+        field="HostConfig.Mounts",
+        help="Attach a filesystem mount (type=bind|volume|tmpfs,source=,target=,...)",
+    ),
+    _text("volume-driver", field="HostConfig.VolumeDriver", help="Volume driver for the container"),
+    _listed("storage-opt", help="Storage driver options for the container"),
     Flag("tmpfs", kind="list", repeat=True, help="Mount a tmpfs directory"),
     Flag("shm-size", kind="bytes", convert=values.size_bytes, field="HostConfig.ShmSize", help="Size of /dev/shm"),
-    Flag("network", kind="network", repeat=True, help="Connect a container to a network"),
-    Flag("net", kind="network", repeat=True, help="Older name of --network"),
+    _listed("network", kind="network", convert=fields.network, help="Connect a container to a network"),
+    _listed("net", kind="network", convert=fields.network, help="Older name of --network"),
+    _listed("network-alias", help="Add network-scoped alias for the container"),
+    _text("ip", help="IPv4 address (e.g., 172.30.100.104)"),
+    _text("ip6", help="IPv6 address (e.g., 2001:db8::33)"),
+    _listed("link-local-ip", help="Container IPv4/IPv6 link-local addresses"),
+    _listed("link", field="HostConfig.Links", help="Add link to another container"),
     _text("pid", field="HostConfig.PidMode", help="PID namespace to use"),
     _text("ipc", field="HostConfig.IpcMode", help="IPC mode to use"),
     _text("uts", field="HostConfig.UTSMode", help="UTS namespace to use"),
@@ -152,8 +215,11 @@ RUN_FLAGS = (
     Flag("dns", kind="list", repeat=True, field="HostConfig.Dns", help="Set custom DNS servers"),
     Flag("dns-search", kind="list", repeat=True, field="HostConfig.DnsSearch", help="Set custom DNS search domains"),
     Flag("dns-option", kind="list", repeat=True, field="HostConfig.DnsOptions", help="Set DNS options"),
-    _text("mac-address", field="MacAddress", help="Container MAC address (e.g., 92:d0:c6:0a:29:33)"),
-    Flag("publish", "p", kind="list", convert=values.published_port, repeat=True, help="Publish a port to the host"),
+    Flag("dns-opt", kind="list", repeat=True, field="HostConfig.DnsOptions", help="Older name of --dns-option"),
+    _text("mac-address", help="Container MAC address (e.g., 92:d0:c6:0a:29:33)"),
+    Flag("publish", "p", kind="list", repeat=True, help="Publish a port or a range of ports to the host"),
+    _switch("publish-all", "P", field="HostConfig.PublishAllPorts", help="Publish all exposed ports to random ports"),
+    _listed("expose", help="Expose a port or a range of ports"),
     # Who looks after it.
     _switch("init", field="HostConfig.Init", help="Run an init inside the container that forwards signals and reaps"),
     Flag(
@@ -162,8 +228,12 @@ RUN_FLAGS = (
         field="HostConfig.RestartPolicy",
         help="Restart policy to apply when a container exits",
     ),
+    _switch("no-healthcheck", help="Disable any container-specified HEALTHCHECK"),
+    _listed("annotation", kind="map", help="Add an annotation, passed through to the OCI runtime"),
+    _text("isolation", field="HostConfig.Isolation", help="Container isolation technology"),
     _text("runtime", field="HostConfig.Runtime", help="Runtime to use for this container"),
     _text("log-driver", field="HostConfig.LogConfig.Type", help="Logging driver for the container"),
     Flag("log-opt", kind="list", repeat=True, help="Log driver options"),
     _switch("help", help="Print usage"),
+    *(Flag(name, left_out=True) for name in _LEFT_OUT),
 )

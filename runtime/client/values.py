@@ -1,7 +1,7 @@
 """How the text of a flag becomes the value in the request: sizes, CPUs, ulimits, capabilities, mounts, environment.
 
 Real counterparts: github.com/docker/go-units (sizes, ulimits) and docker CLI's opts/ package. Every refusal is a
-ValueError in docker's own words; the flag parser puts the flag's name in front (not of a port: ConflictError).
+ValueError in docker's own words; the flag parser puts the flag's name in front.
 """
 
 from __future__ import annotations
@@ -9,10 +9,7 @@ from __future__ import annotations
 import os
 import re
 
-from runtime.client.flags import INT64_MAX, INT64_MIN, ConflictError, decimal
-
-_MOST_PORT = 65535
-_PROTOCOLS = ("tcp", "udp", "sctp")
+from runtime.client.flags import INT64_MAX, INT64_MIN, decimal
 
 _UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 _FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -137,24 +134,57 @@ def device(text: str) -> dict[str, object]:
     return {"PathOnHost": parts[0], "PathInContainer": inside, "CgroupPermissions": access}
 
 
-def published_port(text: str) -> tuple[str, dict[str, str]]:
-    """``[ADDRESS:][HOSTPORT:]PORT[/PROTOCOL]`` as the port inside and its binding outside (no ranges).
+def weight(text: str) -> int:
+    """A uint16, as Go reads it; what the numbers mean is the daemon's to judge."""
+    if not text.isdecimal():
+        raise ValueError(f'strconv.ParseUint: parsing "{text}": invalid syntax')
+    if int(text) > 0xFFFF:
+        raise ValueError(f'strconv.ParseUint: parsing "{text}": value out of range')
+    return int(text)
 
-    docker looks at it once all flags are read, and words its refusal as of flags that are right each (ConflictError).
-    """
-    spec, _, protocol = text.partition("/")
-    address, _, ports = spec.rpartition("]:")
-    host_ip = address.strip("[")
-    parts = ports.split(":")
-    if not address and len(parts) == 3:
-        host_ip = parts.pop(0)
-    inside, outside = parts[-1], parts[0] if len(parts) == 2 else ""
-    if len(parts) > 2:
-        raise ConflictError(f"invalid IP address: {':'.join(parts[:-2])}")
-    for name, port in (("containerPort", inside), ("hostPort", outside or "0")):
-        if not port.isdecimal() or int(port) > _MOST_PORT:
-            raise ConflictError(f"invalid {name}: {port}")
-    protocol = protocol.lower() or "tcp"
-    if protocol not in _PROTOCOLS:
-        raise ConflictError(f"invalid proto: {protocol}")
-    return f"{inside}/{protocol}", {"HostIp": host_ip, "HostPort": outside}
+
+def device_weight(text: str) -> dict[str, object]:
+    """``/dev/sda:300``."""
+    path, share = _of_device(text)
+    if not share.isdecimal() or not (share == "0" or 10 <= int(share) <= 1000):
+        raise ValueError(f"invalid weight for device: {text}")
+    return {"Path": path, "Weight": int(share)}
+
+
+def device_bytes(text: str) -> dict[str, object]:
+    """``/dev/sda:1mb``: bytes in a second."""
+    path, rate = _of_device(text)
+    try:
+        return {"Path": path, "Rate": size_bytes(rate)}
+    except ValueError:
+        raise ValueError(
+            f"invalid rate for device: {text}. The correct format is <device-path>:<number>[<unit>]. "
+            "Number must be a positive integer. Unit is optional and can be kb, mb, or gb"
+        ) from None
+
+
+def device_operations(text: str) -> dict[str, object]:
+    """``/dev/sda:100``: reads or writes in a second."""
+    path, rate = _of_device(text)
+    if not rate.isdecimal():
+        raise ValueError(
+            f"invalid rate for device: {text}. The correct format is <device-path>:<number>. "
+            "Number must be a positive integer"
+        )
+    return {"Path": path, "Rate": int(rate)}
+
+
+def _of_device(text: str) -> tuple[str, str]:
+    path, colon, value = text.partition(":")
+    if not colon:
+        raise ValueError(f"bad format: {text}")
+    if not path.startswith("/dev/"):
+        raise ValueError(f"bad format for device path: {text}")
+    return path, value
+
+
+def device_rule(text: str) -> str:
+    """``c 1:3 rwm``: what devices(5) of a cgroup takes."""
+    if not re.fullmatch(r"[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}", text):
+        raise ValueError(f"invalid device cgroup format '{text}'")
+    return text

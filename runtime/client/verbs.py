@@ -1,7 +1,6 @@
 """The small verbs: each is one or two requests and a few lines of text.
 
-Real counterpart: docker CLI's cli/command/container, image and system. Output is docker's default; the one --format
-that is understood is ``json``.
+Real counterpart: docker CLI's cli/command/container, image and system.
 """
 
 from __future__ import annotations
@@ -13,7 +12,9 @@ import time
 
 from runtime.client.attach import AttachedContainer, SignalPipe, StreamDemultiplexer, write_all
 from runtime.client.engine_client import DaemonError, EngineClient, percent, query
-from runtime.client.flags import Flag, MissingWordError, Values, boolean, describe, integer, parse
+from runtime.client.flags import Flag, MissingWordError, RefusedHereError, Values, boolean, describe, integer, parse
+from runtime.client.listing import COLUMNS, ago, container_fields, print_table
+from runtime.client.templates import fill
 from runtime.client.terminal import RawTerminal
 
 TYPE_CHECKING = False
@@ -81,32 +82,20 @@ def _items(value: object) -> list[dict[str, object]]:
 
 def _ps(client: EngineClient, given: Values, words: list[str]) -> int:
     items = _items(client.get_json("/containers/json" + query(all="1" if given.on("all") else "")))
-    if given.text("format") == "json":
+    shape = given.text("format")
+    if shape == "json":
         for item in items:
             print(json.dumps(item))
         return 0
-    width = 64 if given.on("no-trunc") else 12
-    if given.on("quiet"):
-        for item in items:
-            print(str(item["Id"])[:width])
+    lines = [container_fields(item, whole=given.on("no-trunc")) for item in items]
+    if given.on("quiet") or shape not in ("", "table"):
+        template = "{{.ID}}" if given.on("quiet") else shape
+        if template.startswith("table "):
+            raise RefusedHereError("--format 'table ...': this client has one table; give the template without it")
+        for line in lines:
+            print(fill(template, line))
         return 0
-    rows: list[tuple[str, ...]] = [("CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES")]
-    for item in items:
-        names = item.get("Names") or []
-        assert isinstance(names, list)
-        command = f'"{item["Command"]}"'
-        rows.append(
-            (
-                str(item["Id"])[:width],
-                str(item["Image"]),
-                command if given.on("no-trunc") or len(command) <= 20 else command[:18] + '…"',
-                _ago(int(str(item["Created"]))),
-                str(item["Status"]),
-                "",
-                ",".join(str(name).removeprefix("/") for name in names),
-            )
-        )
-    _print_table(rows)
+    print_table([tuple(COLUMNS.values()), *(tuple(str(line[column]) for column in COLUMNS) for line in lines)])
     return 0
 
 
@@ -119,24 +108,9 @@ def _images(client: EngineClient, given: Values, words: list[str]) -> int:
             name, _, tag = str(reference).rpartition(":")
             digest = str(item["Id"]).removeprefix("sha256:")[:12]
             size = f"{int(str(item['Size'])) / 1e6:.3g}MB"
-            rows.append((name, tag, digest, _ago(int(str(item["Created"]))), size))
-    _print_table(rows)
+            rows.append((name, tag, digest, ago(int(str(item["Created"]))), size))
+    print_table(rows)
     return 0
-
-
-def _print_table(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(len(row[column]) for row in rows) + 3 for column in range(len(rows[0]))]
-    for row in rows:
-        print("".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _ago(unix_seconds: int) -> str:
-    """``5 minutes ago``: the largest unit that fits, as go-units HumanDuration rounds."""
-    age = max(0, int(time.time()) - unix_seconds)
-    for unit, seconds in (("weeks", 604800), ("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1)):
-        if age >= 2 * seconds:
-            return f"{age // seconds} {unit} ago"
-    return "Less than a second ago" if age < 1 else "1 second ago"
 
 
 def _inspect(client: EngineClient, given: Values, words: list[str]) -> int:
@@ -256,6 +230,8 @@ def _events(client: EngineClient, given: Values, words: list[str]) -> int:
 def _event_line(event: dict[str, object], shape: str) -> str:
     if shape == "json":
         return json.dumps(event)
+    if shape:
+        return fill(shape, event)
     actor = _fields(event["Actor"])
     attributes = ", ".join(f"{name}={value}" for name, value in sorted(_fields(actor["Attributes"]).items()))
     seconds, nanos = divmod(int(str(event["timeNano"])), 10**9)
@@ -280,7 +256,7 @@ _VERBS = (
         _switch("all", "a", help="Show all containers (default shows just running)"),
         _switch("quiet", "q", help="Only display container IDs"),
         _switch("no-trunc", help="Don't truncate output"),
-        Flag("format", help="Output: 'json', or the table"),
+        Flag("format", help="Output: 'table', 'json', or a template of fields: '{{.ID}} {{.Names}}'"),
     ),
     Verb("images", "", "List images", _images),
     Verb("inspect", "NAME|ID [NAME|ID...]", "Return low-level information on containers and images", _inspect),
@@ -331,7 +307,7 @@ _VERBS = (
         _events,
         Flag("since", help="Show all events created since this unix time"),
         Flag("until", help="Stream events until this unix time"),
-        Flag("format", help="Output: 'json', or one line an event"),
+        Flag("format", help="Output: 'json', or a template of fields: '{{.Type}} {{.Actor.ID}}'"),
     ),
     Verb("version", "", "Show the Docker version information", _version),
 )

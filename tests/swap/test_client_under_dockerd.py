@@ -116,9 +116,18 @@ def test_run_interactive_copies_stdin_to_its_end(client: list[str]) -> None:
 def test_run_flags_reach_the_container(client: list[str]) -> None:
     """One run with one flag of each kind."""
     flags = ("-e", "A=1", "-w", "/tmp", "-u", "1000", "-h", "box", "--cap-drop", "ALL", "--read-only")
+    made = ("--mount", "type=tmpfs,dst=/made,tmpfs-size=1m")
 
     code, out, err = run(
-        client, "run", "--rm", *flags, "hostbox", "sh", "-c", "echo $A; pwd; id -u; hostname; echo > /x"
+        client,
+        "run",
+        "--rm",
+        *flags,
+        *made,
+        "hostbox",
+        "sh",
+        "-c",
+        "echo $A; pwd; id -u; hostname; >/made/x; echo > /x",
     )
 
     assert out.split() == [b"1", b"/tmp", b"1000", b"box"]
@@ -189,6 +198,7 @@ def test_a_detached_container_is_listed_killed_waited_for_and_removed(client: li
 
     code, out, _ = run(client, "run", "-d", "--name", name, "hostbox", "sh", "-c", "echo told; exec sleep 1000")
     listed = run(client, "ps")[1].decode()
+    formatted = run(client, "ps", "--format", "{{.Names}} {{.Image}} {{json .State}}")
     inspected = json.loads(run(client, "inspect", name)[1])
     killed = run(client, "kill", name)
     waited = run(client, "wait", name)
@@ -197,6 +207,7 @@ def test_a_detached_container_is_listed_killed_waited_for_and_removed(client: li
 
     assert (code, re.fullmatch(r"[0-9a-f]{64}\n", out.decode()) is not None) == (0, True)
     assert out.decode()[:12] in listed
+    assert formatted == (0, b'life hostbox "running"\n', b"")
     assert inspected[0]["State"]["Running"] is True
     assert (killed, waited) == ((0, b"life\n", b""), (0, b"137\n", b""))
     assert logged == (0, b"told\n", b"")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from runtime.client.create_request import build
-from runtime.client.flags import parse
+from runtime.client.flags import ConflictError, parse
 from runtime.client.run_flags import RUN_FLAGS
 
 
@@ -70,6 +70,24 @@ def test_create_request_of_a_detached_run() -> None:
         (["--init"], "Init", True),
         (["--restart", "on-failure:3"], "RestartPolicy", {"Name": "on-failure", "MaximumRetryCount": 3}),
         (["-p", "8080:80"], "PortBindings", {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}),
+        (["-P"], "PublishAllPorts", True),
+        (["--mount", "type=tmpfs,dst=/t"], "Mounts", [{"Type": "tmpfs", "Target": "/t"}]),
+        (["--link", "x:y", "--link", "z"], "Links", ["x:y", "z"]),
+        (["--annotation", "a=b"], "Annotations", {"a": "b"}),
+        (["--storage-opt", "size=1g"], "StorageOpt", {"size": "1g"}),
+        (["--volume-driver", "local"], "VolumeDriver", "local"),
+        (["--isolation", "default"], "Isolation", "default"),
+        (["--blkio-weight", "300"], "BlkioWeight", 300),
+        (["--blkio-weight-device", "/dev/sda:300"], "BlkioWeightDevice", [{"Path": "/dev/sda", "Weight": 300}]),
+        (["--device-read-bps", "/dev/sda:1mb"], "BlkioDeviceReadBps", [{"Path": "/dev/sda", "Rate": 1 << 20}]),
+        (["--device-write-bps", "/dev/sda:1"], "BlkioDeviceWriteBps", [{"Path": "/dev/sda", "Rate": 1}]),
+        (["--device-read-iops", "/dev/sda:5"], "BlkioDeviceReadIOps", [{"Path": "/dev/sda", "Rate": 5}]),
+        (["--device-write-iops", "/dev/sda:5"], "BlkioDeviceWriteIOps", [{"Path": "/dev/sda", "Rate": 5}]),
+        (["--device-cgroup-rule", "c 1:3 rwm"], "DeviceCgroupRules", ["c 1:3 rwm"]),
+        (["--cpu-rt-period", "1000"], "CpuRealtimePeriod", 1000),
+        (["--cpu-rt-runtime", "1000"], "CpuRealtimeRuntime", 1000),
+        (["--memory-swappiness", "50"], "MemorySwappiness", 50),
+        (["--oom-kill-disable"], "OomKillDisable", True),
     ],
 )
 def test_create_request_puts_a_flag_in_its_field(words: list[str], field: str, expected: object) -> None:
@@ -91,6 +109,8 @@ def test_create_request_puts_a_flag_in_its_field(words: list[str], field: str, e
         (["--stop-signal", "USR1"], "StopSignal", "USR1"),
         (["--mac-address", "92:d0:c6:0a:29:33"], "MacAddress", "92:d0:c6:0a:29:33"),
         (["-p", "80"], "ExposedPorts", {"80/tcp": {}}),
+        (["--expose", "80", "-p", "90:91"], "ExposedPorts", {"80/tcp": {}, "91/tcp": {}}),
+        (["--no-healthcheck"], "Healthcheck", {"Test": ["NONE"]}),
     ],
 )
 def test_create_request_puts_a_flag_at_the_top(words: list[str], field: str, expected: object) -> None:
@@ -114,3 +134,26 @@ def test_create_request_sends_the_text_of_a_seccomp_profile(tmp_path: Path) -> N
     options = body_of("--security-opt", f"seccomp={file}", "hostbox")["HostConfig"]["SecurityOpt"]
 
     assert options == ['seccomp={"defaultAction":"SCMP_ACT_ALLOW"}']
+
+
+def test_create_request_gives_the_first_network_what_flags_say_of_it() -> None:
+    """Addresses, names and links are of one endpoint; a second network says its own."""
+    flags = (
+        "--network",
+        "n",
+        "--ip",
+        "1.2.3.4",
+        "--network-alias",
+        "a",
+        "--link",
+        "x:y",
+        "--network",
+        "name=m,ip6=::1",
+    )
+
+    assert body_of(*flags, "hostbox")["NetworkingConfig"]["EndpointsConfig"] == {
+        "n": {"IPAMConfig": {"IPv4Address": "1.2.3.4"}, "Aliases": ["a"], "Links": ["x:y"]},
+        "m": {"IPAMConfig": {"IPv6Address": "::1"}},
+    }
+    with pytest.raises(ConflictError, match="network-scoped aliases are only supported for user-defined networks"):
+        body_of("--network-alias", "a", "hostbox")

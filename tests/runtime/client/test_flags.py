@@ -1,9 +1,15 @@
 """Docker's flag syntax, and its words for mistakes (recorded from docker CLI 28)."""
 
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
+import runtime.client
 from runtime.client.complaints import check_run_words
-from runtime.client.flags import UsageError, parse
+from runtime.client.flags import UsageError, describe, parse
 from runtime.client.run_flags import RUN_FLAGS
 
 
@@ -86,6 +92,12 @@ def test_flags_mistakes_are_named_in_dockers_words(words: list[str], expected: s
             "docker: conflicting options: cannot specify both --restart and --rm",
         ),
         (["--pull", "foo", "hostbox"], 125, "docker: invalid pull option: 'foo'"),
+        (
+            ["--gpus", "all", "hostbox"],
+            125,
+            "docker: docker has --gpus, this client leaves it out; try --client docker\n\nRun 'docker run --help'",
+        ),
+        (["-p", "x:80", "hostbox"], 125, "docker: invalid hostPort: x"),
         (["--env-file", "/nonexistent", "hostbox"], 125, "docker: open /nonexistent: no such file or directory"),
     ],
 )
@@ -102,3 +114,24 @@ def test_a_sound_run_is_not_refused() -> None:
     """Nor is a request for help."""
     assert check_run_words(["-it", "--rm", "hostbox", "sh"]) is None
     assert check_run_words(["--help"]) is None
+
+
+def test_every_flag_of_docker_run_is_known(require: Callable[..., None]) -> None:
+    """Each is taken, or left out by name; those left out are not offered."""
+    require("docker")
+    shown = subprocess.run(["docker", "run", "--help"], capture_output=True, text=True, check=True).stdout
+    dockers = set(re.findall(r"^ +(?:-\w, )?--([\w-]+)", shown, re.MULTILINE))
+    left_out = {flag.name for flag in RUN_FLAGS if flag.left_out}
+    offered = set(re.findall(r"--([\w-]+)", describe(RUN_FLAGS)))
+
+    assert dockers <= {flag.name for flag in RUN_FLAGS}
+    assert left_out <= dockers
+    assert not left_out & offered
+
+
+def test_the_readme_names_every_flag_that_is_left_out() -> None:
+    """No more and no less."""
+    readme = Path(runtime.client.__file__).with_name("README.md").read_text()
+    named = set(re.findall(r"`--([\w-]+)`", readme.partition("Of `docker run` are left out")[2].partition("\n-")[0]))
+
+    assert named == {flag.name for flag in RUN_FLAGS if flag.left_out}

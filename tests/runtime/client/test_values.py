@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.client import values
-from runtime.client.flags import ConflictError
 
 
 @pytest.mark.parametrize(
@@ -87,38 +86,6 @@ def test_volume_a_relative_source_is_made_absolute() -> None:
     """The daemon's working directory is another."""
     assert values.volume("./x:/y:ro") == f"{os.getcwd()}/x:/y:ro"
     assert values.volume("name:/y") == "name:/y"
-
-
-@pytest.mark.parametrize(
-    ("text", "inside", "address", "outside"),
-    [
-        ("80", "80/tcp", "", ""),
-        ("8080:80", "80/tcp", "", "8080"),
-        ("127.0.0.1:8080:80/udp", "80/udp", "127.0.0.1", "8080"),
-        ("[::1]:8080:80", "80/tcp", "::1", "8080"),
-        ("127.0.0.1::80", "80/tcp", "127.0.0.1", ""),
-        ("80/UDP", "80/udp", "", ""),
-    ],
-)
-def test_published_port_names_both_sides(text: str, inside: str, address: str, outside: str) -> None:
-    """[ADDRESS:][HOSTPORT:]PORT[/PROTOCOL]."""
-    assert values.published_port(text) == (inside, {"HostIp": address, "HostPort": outside})
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("80:80/xyz", "invalid proto: xyz"),
-        ("80:x", "invalid containerPort: x"),
-        ("80:99999", "invalid containerPort: 99999"),
-        ("x:80", "invalid hostPort: x"),
-        ("1:2:3:4", "invalid IP address: 1:2"),
-    ],
-)
-def test_published_port_names_the_part_that_is_wrong(text: str, complaint: str) -> None:
-    """In docker's words."""
-    with pytest.raises(ConflictError, match=f"^{complaint}$"):
-        values.published_port(text)
 
 
 def test_device_may_be_renamed_and_restricted() -> None:
