@@ -27,8 +27,8 @@ def main(argv: list[str]) -> int:
         "--format",
         choices=["text", "json", "strace"],
         default="text",
-        help="text for people; json with the keys stages, processes, messages, events, actions, calls, statistics, "
-        "summary; strace: every call on a line, as strace -f -y prints it",
+        help="text for people; json with the keys command, client, recorded_first, stages, processes, messages, "
+        "events, actions, calls, summary, statistics, damage; strace: every call on a line, as strace -f -y prints it",
     )
     options = parser.parse_args(argv)
     path = recording_path(options.file)
