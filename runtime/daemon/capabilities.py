@@ -42,7 +42,7 @@ def resolve(add: list[str], drop: list[str], privileged: bool) -> list[str]:
     """The final list. `ALL` in add or drop means the whole list; single names are then taken from or put to it."""
     if privileged:
         return available()
-    added, dropped = [_normal(name) for name in add], [_normal(name) for name in drop]
+    added, dropped = [_normal(name, "CapAdd") for name in add], [_normal(name, "CapDrop") for name in drop]
     if "ALL" in added:
         return [name for name in available() if name not in dropped]
     if "ALL" in dropped:
@@ -51,11 +51,11 @@ def resolve(add: list[str], drop: list[str], privileged: bool) -> list[str]:
     return kept + [name for name in dict.fromkeys(added) if name not in kept and name not in dropped]
 
 
-def _normal(name: str) -> str:
+def _normal(name: str, field: str) -> str:
     upper = name.upper()
     if upper == "ALL":
         return upper
     full = upper if upper.startswith("CAP_") else f"CAP_{upper}"
     if full not in known():
-        raise InvalidParameterError(f'invalid CapAdd: unknown capability: "{full}"')
+        raise InvalidParameterError(f'invalid {field}: unknown capability: "{full}"')
     return full

@@ -117,6 +117,7 @@ class Container:
     """The lines about them in /etc/hosts, as of now."""
     shm_path: str = ""
     """Where its /dev/shm is on the host, for others to share; empty where none may."""
+    apparmor_profile: str = ""
 
     def __post_init__(self) -> None:
         self.lock = asyncio.Lock()
@@ -222,6 +223,7 @@ class Container:
             "links": [asdict(link) for link in self.links],
             "linked_hosts": self.linked_hosts,
             "shm_path": self.shm_path,
+            "apparmor_profile": self.apparmor_profile,
         }
 
     @classmethod

@@ -29,6 +29,7 @@ _LIST_FILTERS = [
     "is-task",
     "expose",
     "publish",
+    "isolation",
 ]
 
 
@@ -66,7 +67,7 @@ def inspect(
         "Platform": "linux",
         "MountLabel": "",
         "ProcessLabel": "",
-        "AppArmorProfile": "",
+        "AppArmorProfile": container.apparmor_profile,
         "ExecIDs": [key for key, session in container.execs.items() if session.running] or None,
         "HostConfig": container.host_config | {"Links": links},
         "GraphDriver": {"Data": _graph_data(container), "Name": container.snapshotter},
@@ -240,6 +241,9 @@ def _verify_values(filters: dict[str, list[str]]) -> None:
     for health in filters.get("health", []):
         if health not in ("none", "starting", "healthy", "unhealthy"):
             raise InvalidParameterError(f"Unrecognised filter value for health: {health}")
+    for key in ("publish", "expose"):
+        for value in filters.get(key, []):
+            port_bindings.verify_filter(key, value)
     if any(word.lower() not in ("0", "f", "false", "1", "t", "true") for word in filters.get("is-task", [])):
         raise InvalidParameterError(f"Invalid filter 'is-task=[{' '.join(filters['is-task'])}]'")
 
@@ -266,6 +270,7 @@ def _matches(container: Container, store: ContainerStore, filters: dict[str, lis
             value, [port_bindings.exposed_port(text) for text in container.config.get("ExposedPorts") or {}]
         ),
         "is-task": lambda value: value.lower() in ("false", "f", "0"),
+        "isolation": lambda _: True,  # a matter of Windows, left unread elsewhere
     }
     for key, values in filters.items():
         if key == "label":

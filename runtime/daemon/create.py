@@ -6,13 +6,20 @@ Nothing runs yet.
 """
 
 import os
-import re
 import secrets
 import shutil
 import time
 from typing import Any
 
-from runtime.daemon import host_config, limits, mount_points, name_generator, writable_layer
+from runtime.daemon import (
+    host_config,
+    limits,
+    mount_points,
+    name_generator,
+    platforms,
+    security_options,
+    writable_layer,
+)
 from runtime.daemon.container import Container, Link
 from runtime.daemon.container_store import ContainerStore
 from runtime.daemon.containerd_client import Containerd
@@ -27,7 +34,7 @@ from runtime.daemon.networks import Networks
 from runtime.daemon.options import DaemonOptions
 from runtime.daemon.rootfs_files import RootfsFiles
 from runtime.daemon.signals import parse_signal
-from runtime.daemon.spec import HostFacts, security_words
+from runtime.daemon.spec import HostFacts
 from runtime.daemon.volumes import VolumeStore
 
 _CONFIG_TYPES: dict[str, Any] = (
@@ -37,7 +44,6 @@ _CONFIG_TYPES: dict[str, Any] = (
     | dict.fromkeys(("AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce"), bool)
     | {"StopTimeout": INT}
 )
-_HOSTNAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?")
 
 
 class Creator:
@@ -65,8 +71,8 @@ class Creator:
         self._links = links
         self._events = events
 
-    async def create(self, body: dict[str, Any], name: str) -> tuple[Container, list[str]]:
-        """Make a container; returns it and what its user should know."""
+    async def create(self, body: dict[str, Any], name: str, platform: str) -> tuple[Container, list[str]]:
+        """Make a container; returns it and what its user should know. `platform` is empty where any will do."""
         check_types("ContainerConfigWrapper", body, _CONFIG_TYPES)
         if not body:
             raise InvalidParameterError("Config cannot be empty in order to create a container")
@@ -79,6 +85,8 @@ class Creator:
         self._name_lenders(host)
         links = self._links.resolve(host)
         image = await self._images.find(body["Image"])
+        if platform:
+            platforms.require(image.config, platform, body["Image"])
         new_id = secrets.token_hex(32)
         config = _complete_config(body, image.run_config, new_id, host)
         verify_network_mode(config, host)
@@ -133,7 +141,7 @@ class Creator:
     def _verify_host(self, host: dict[str, Any]) -> None:
         if host.get("Init") and not self._facts.init_binary:
             raise InvalidParameterError("--init needs docker-init, which is not installed on this host")
-        security_words(host)
+        security_options.words(host)
         for asked in host["Ulimits"]:
             if asked["Soft"] > asked["Hard"] != -1:
                 raise InvalidParameterError(
@@ -172,6 +180,7 @@ class Creator:
             rootfs=rootfs,
             snapshotter=snapshotter,
             directory=directory,
+            apparmor_profile=security_options.apparmor_profile(host, self._facts.apparmor),
         )
         try:
             _refuse_file_as_directory(config["WorkingDir"], RootfsFiles(rootfs))
@@ -251,10 +260,13 @@ def _complete_config(body: dict[str, Any], image: dict[str, Any], id: str, host:
     for key in ("Volumes", "ExposedPorts"):
         if image.get(key):
             config[key] = {**image[key], **(config.get(key) or {})}
+    config["Volumes"] = config["Volumes"] or None
     _check_config(config)
     if not config["Hostname"]:
         config["Hostname"] = os.uname().nodename if "host" in (host["UTSMode"], host["NetworkMode"]) else id[:12]
-    if host["NetworkMode"].startswith("container:") and body.get("Hostname"):
+    if body.get("Hostname") and host["UTSMode"] == "host":
+        raise InvalidParameterError("conflicting options: hostname and the UTS mode")
+    if body.get("Hostname") and host["NetworkMode"].startswith("container:"):
         raise InvalidParameterError("conflicting options: hostname and the network mode")
     return config
 
@@ -269,9 +281,6 @@ def _check_config(config: dict[str, Any]) -> None:
                 f"the working directory '{config['WorkingDir']}' is invalid, it needs to be an absolute path"
             )
         config["WorkingDir"] = os.path.normpath(config["WorkingDir"])
-    hostname = config["Hostname"]
-    if hostname and (len(hostname) > 63 or not _HOSTNAME.fullmatch(hostname)):
-        raise InvalidParameterError(f"invalid hostname format: {hostname}")
     if config.get("StopSignal"):
         parse_signal(config["StopSignal"])
     if (config.get("Healthcheck") or {}).get("Test", ["NONE"])[:1] != ["NONE"]:
@@ -296,6 +305,6 @@ def _refuse_file_as_directory(path: str, files: RootfsFiles) -> None:
 
 def _command(config: dict[str, Any]) -> tuple[str, list[str]]:
     words = [*(config["Entrypoint"] or []), *(config["Cmd"] or [])]
-    if not words or not words[0]:
+    if not words:
         raise InvalidParameterError("No command specified")
     return words[0], words[1:]

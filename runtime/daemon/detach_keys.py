@@ -4,8 +4,6 @@ The daemon looks for it, not the client, since only the daemon knows that what f
 A sequence that turns out to be something else is passed on whole, with the bytes that looked like its beginning.
 """
 
-from runtime.daemon.errors import InvalidParameterError
-
 DEFAULT = "ctrl-p,ctrl-q"
 
 _CONTROL = {f"ctrl-{chr(letter)}": letter - 96 for letter in range(ord("a"), ord("z") + 1)} | {
@@ -19,7 +17,7 @@ _CONTROL = {f"ctrl-{chr(letter)}": letter - 96 for letter in range(ord("a"), ord
 
 
 def parse(keys: str) -> bytes:
-    """`ctrl-p,ctrl-q` or `a,b` as the bytes that a terminal sends for it."""
+    """`ctrl-p,ctrl-q` or `a,b` as the bytes that a terminal sends for it. Raises ValueError."""
     found = bytearray()
     for key in (keys or DEFAULT).split(","):
         if len(key) == 1:
@@ -27,7 +25,7 @@ def parse(keys: str) -> bytes:
         elif key.lower() in _CONTROL:
             found.append(_CONTROL[key.lower()])
         else:
-            raise InvalidParameterError(f"Unknown character: '{key}'")
+            raise ValueError(f"Unknown character: '{key}'")
     return bytes(found)
 
 

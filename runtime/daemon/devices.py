@@ -33,6 +33,21 @@ def device_at(host_path: str, container_path: str) -> dict[str, Any]:
     }
 
 
+def asked_for(asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """The nodes that one `--device HOST[:CONTAINER]` means; of a directory, every node below it."""
+    on_host = asked["PathOnHost"]
+    inside = asked.get("PathInContainer") or on_host
+    real = os.path.realpath(on_host)
+    below = sorted(os.path.join(folder, name) for folder, _, names in os.walk(real) for name in names)
+    found = [device_at(path, inside + path.removeprefix(real)) for path in below if _is_node(path)]
+    return found or [device_at(on_host, inside)]
+
+
+def _is_node(path: str) -> bool:
+    mode = os.lstat(path).st_mode
+    return stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
+
+
 def all_host_devices() -> list[dict[str, Any]]:
     """Every node under /dev: what `--privileged` shows."""
     found = []
@@ -42,8 +57,7 @@ def all_host_devices() -> list[dict[str, Any]]:
         )
         for name in sorted(names):
             path = os.path.join(directory, name)
-            mode = os.lstat(path).st_mode
-            if path != "/dev/console" and (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)):
+            if path != "/dev/console" and _is_node(path):
                 found.append(device_at(path, path))
     return found
 

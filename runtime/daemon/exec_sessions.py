@@ -14,16 +14,17 @@ import base64
 import secrets
 from typing import Any
 
-from runtime.daemon import capabilities, detach_keys, users
+from runtime.daemon import capabilities, detach_keys, security_options, users
 from runtime.daemon.background import Background
 from runtime.daemon.container import Container
 from runtime.daemon.containerd_client import GRPCError
-from runtime.daemon.errors import ApiError, ConflictError, InvalidParameterError, NotFoundError
+from runtime.daemon.errors import ApiError, ConflictError, InvalidParameterError, NotFoundError, ServerError
 from runtime.daemon.events import EventLog
 from runtime.daemon.json_types import check_types
 from runtime.daemon.links import Links
 from runtime.daemon.rootfs_files import RootfsFiles
 from runtime.daemon.spec import environment
+from runtime.daemon.start_failures import start_exit_code
 from runtime.daemon.stdcopy import STDOUT
 from runtime.daemon.stdio import ProcessStreams
 from runtime.daemon.task_client import TaskClient
@@ -94,6 +95,11 @@ class ExecStore:
             raise ConflictError(f"Container {container.id} is not running")
         if container.state.paused:
             raise ConflictError(f"Container {container.name} is paused, unpause the container before exec")
+        if keys := request.get("DetachKeys"):
+            try:
+                detach_keys.parse(keys)
+            except ValueError as error:
+                raise ServerError(f"Invalid escape keys ({keys}) provided") from error
         session = ExecSession(container, request, self._links.environment(container))
         self._forget_old(container)
         container.execs[session.id] = self._sessions[session.id] = session
@@ -115,8 +121,8 @@ class ExecStore:
         for session in [s for s in self._sessions.values() if s.container.removing]:
             del self._sessions[session.id]
 
-    async def start(self, session: ExecSession) -> None:
-        """Run it. An error is told to the client as output and as exit code 126, since the 101 is out already."""
+    async def start(self, session: ExecSession) -> ApiError | None:
+        """Run it. Returns why that failed, and tells it as output and as exit code 126: the 101 may be out already."""
         if session.started:
             raise ConflictError(f"Error: Exec command {session.id} has already run")
         container, streams = session.container, session.streams
@@ -133,9 +139,13 @@ class ExecStore:
             session.pid = await self._tasks.start(container.id, session.id)
         except (GRPCError, ApiError) as error:
             self._task_events.forget_exec(session.id)
-            await self._failed(session, error.message or "the exec could not be started")
-            return
+            message = error.message or "the exec could not be started"
+            await self._failed(session, message)
+            if isinstance(error, ApiError):
+                return error
+            return InvalidParameterError(message) if start_exit_code(message) in (126, 127) else ServerError(message)
         streams.process_created()
+        return None
 
     async def _failed(self, session: ExecSession, message: str) -> None:
         session.running, session.exit_code = False, _CANNOT_START
@@ -159,7 +169,8 @@ class ExecStore:
         """Tell the exec's terminal its size."""
         if not session.running:
             raise ConflictError(f"exec {session.id} is not running")
-        await self._tasks.resize(session.container.id, height, width, session.id)
+        if session.request.get("Tty"):
+            await self._tasks.resize(session.container.id, height, width, session.id)
 
     def _process(self, session: ExecSession) -> dict[str, Any]:
         """`process` of the OCI spec: the container's, with the request's differences (moby: daemon/exec_linux.go)."""
@@ -186,8 +197,7 @@ class ExecStore:
         }
         if request.get("Tty") and not container.terminal:
             process["env"].append("TERM=xterm")
-        if any(option.startswith("no-new-privileges") for option in host["SecurityOpt"] or []):
-            process["noNewPrivileges"] = True
+        security_options.confine(process, host, container.apparmor_profile)
         return process
 
     def _event(self, action: str, session: ExecSession, **attributes: str) -> None:

@@ -7,7 +7,7 @@ never asks whether one is there. What cannot be meant is refused here, in docker
 import os
 from typing import Any
 
-from runtime.daemon import block_io, capabilities, log_options
+from runtime.daemon import block_io, capabilities, cpusets, log_options
 from runtime.daemon.errors import InvalidParameterError, NotModeledError
 from runtime.daemon.json_types import INT, INT64, UINT, UINT16, UINT64, check_types
 
@@ -114,9 +114,12 @@ def complete(sent: dict[str, Any], default_runtime: str, cgroup_v2: bool) -> dic
         full[key] = [unsaid | {name: value for name, value in one.items() if value is not None} for one in full[key]]
     if full["Memory"] > 0 and full["MemorySwap"] == 0:
         full["MemorySwap"] = 2 * full["Memory"]  # docker: as much swap again as there is memory
-    unconfined = full["Privileged"] or "systempaths=unconfined" in (full["SecurityOpt"] or [])
-    full["MaskedPaths"] = None if unconfined else sent.get("MaskedPaths") or list(MASKED_PATHS)
-    full["ReadonlyPaths"] = None if unconfined else sent.get("ReadonlyPaths") or list(READONLY_PATHS)
+    for key, paths in (("MaskedPaths", MASKED_PATHS), ("ReadonlyPaths", READONLY_PATHS)):
+        # Here an empty list is meant: it is what the CLI sends for `--security-opt systempaths=unconfined`.
+        said = sent.get(key) if sent.get(key) is not None else list(paths)
+        full[key] = None if full["Privileged"] else said
+    if (full["PidsLimit"] or 0) <= 0:
+        full["PidsLimit"] = None
     return full
 
 
@@ -142,8 +145,8 @@ def verify(host: dict[str, Any], runtimes: dict[str, str]) -> None:
     _verify_cpu(host)
     if host["Runtime"] not in runtimes:
         raise InvalidParameterError(f"Unknown runtime specified {host['Runtime']}")
-    if host["PidsLimit"] is not None and host["PidsLimit"] < -1:
-        raise InvalidParameterError("pids limit must be -1 (unlimited), 0 (default) or a number")
+    if host["Isolation"].lower() not in ("", "default"):
+        raise InvalidParameterError(f"Invalid isolation: \"{host['Isolation']}\" - linux only supports 'default'")
     if not -1000 <= host["OomScoreAdj"] <= 1000:
         raise InvalidParameterError(f"Invalid value {host['OomScoreAdj']}, range for oom score adj is [-1000, 1000]")
     if host["ShmSize"] < 0:
@@ -213,8 +216,4 @@ def _verify_cpu(host: dict[str, Any]) -> None:
         raise InvalidParameterError("CPU cfs quota can not be less than 1ms (i.e. 1000)")
     if 0 < host["CpuRealtimePeriod"] < host["CpuRealtimeRuntime"]:
         raise InvalidParameterError("cpu real-time runtime cannot be higher than cpu real-time period")
-    for key in ("CpusetCpus", "CpusetMems"):
-        if host[key] and not all(part.strip("0123456789-") == "" and part for part in host[key].split(",")):
-            raise InvalidParameterError(
-                f"Invalid value {host[key]} for {'cpuset cpus' if key == 'CpusetCpus' else 'cpuset mems'}"
-            )
+    cpusets.verify(host)

@@ -15,7 +15,7 @@ import logging
 import shutil
 import time
 
-from runtime.daemon import etc_files, shared_memory, writable_layer
+from runtime.daemon import etc_files, shared_memory, signals, writable_layer
 from runtime.daemon.background import Background
 from runtime.daemon.container import Container, State
 from runtime.daemon.container_store import ContainerStore
@@ -24,7 +24,6 @@ from runtime.daemon.errors import ApiError, ConflictError, InvalidParameterError
 from runtime.daemon.events import EventLog
 from runtime.daemon.links import Links
 from runtime.daemon.sandboxes import Sandboxes
-from runtime.daemon.signals import parse_signal
 from runtime.daemon.socket_watch import wait_for_socket
 from runtime.daemon.spec_inputs import SpecGatherer
 from runtime.daemon.start_failures import explain
@@ -36,6 +35,8 @@ log = logging.getLogger("daemon")
 
 SIGTERM, SIGKILL = 15, 9
 DEFAULT_STOP_SECONDS = 10
+_SECONDS_WITHOUT_SIGNAL = 2
+"""What dockerd gives a process whose stop signal cannot be sent."""
 _FIRST_RESTART_DELAY_SECONDS = 0.1
 _LONGEST_RESTART_DELAY_SECONDS = 60.0
 
@@ -265,11 +266,14 @@ class Lifecycle:
             raise NotModified
         if seconds is None:
             seconds = int(container.config.get("StopTimeout") or DEFAULT_STOP_SECONDS)
-        first = parse_signal(container.config.get("StopSignal") or "SIGTERM")
+        first = signals.parse_signal(container.config.get("StopSignal") or "SIGTERM")
         if container.state.paused:
             await self._tasks.resume(container.id)
-        self._events.container("kill", container, signal=str(first))
-        await self._tasks.kill(container.id, first)
+        if signals.exists(first):
+            self._events.container("kill", container, signal=str(first))
+            await self._tasks.kill(container.id, first)
+        else:
+            seconds = _SECONDS_WITHOUT_SIGNAL
         alarm = None
         if seconds >= 0:
             # The grace period is what `stop -t` means: a promise to the user, not a limit on any protocol step.
@@ -320,7 +324,8 @@ class Lifecycle:
     async def resize(self, container: Container, height: int, width: int) -> None:
         """Tell the terminal its size."""
         await self.require_running(container)
-        await self._tasks.resize(container.id, height, width)
+        if container.terminal:  # else there is nothing to resize, and nothing wrong with asking
+            await self._tasks.resize(container.id, height, width)
         self._events.container("resize", container, height=str(height), width=str(width))
 
     async def settled(self, container: Container) -> None:

@@ -23,7 +23,7 @@ from runtime.daemon.json_types import check_types
 from runtime.daemon.network import BRIDGE_OPTION, MASQUERADE_OPTION, PREDEFINED, Network
 
 _CREATE_TYPES: dict[str, Any] = {
-    **dict.fromkeys(("Name", "Driver"), str),
+    **dict.fromkeys(("Name", "Driver", "Scope"), str),
     **dict.fromkeys(("Internal", "Attachable", "Ingress", "EnableIPv6", "ConfigOnly", "CheckDuplicate"), bool),
     "Options": {str: str},
     "Labels": {str: str},
@@ -46,6 +46,10 @@ def parse(body: dict[str, Any], existing: Mapping[str, Network]) -> Network:
         raise ForbiddenError(f"operation is not permitted on predefined {name} network")
     if name in existing:
         raise ConflictError(f"network with name {name} already exists")
+    if (scope := body.get("Scope") or "local") != "local":
+        if scope == "swarm":
+            raise ForbiddenError("cannot create a swarm scoped network when swarm is not active")
+        raise NotModeledError(f"networks of the scope {scope}: not modelled by the glassbottom daemon")
     _check_driver(body)
     new_id = secrets.token_hex(32)
     options = body.get("Options") or {}

@@ -56,6 +56,17 @@ def parse(text: str) -> Platform:
     return Platform(words[0], names.get(words[1], words[1]), *words[2:])
 
 
+def require(config: dict[str, Any], wanted: str, name: str) -> None:
+    """Refuse an image for another platform than `--platform` says; a 404, so that the CLI pulls the right one."""
+    platform = parse(wanted)
+    if not platform.fits(config):
+        actual = Platform(*(config.get(key) or "" for key in ("os", "architecture", "variant")))
+        raise NotFoundError(
+            f"image with reference {name} was found but does not match the specified platform: "
+            f"wanted {platform}, actual: {actual}"
+        )
+
+
 def is_index(document: dict[str, Any]) -> bool:
     """Whether a document lists manifests rather than being one."""
     return document.get("mediaType") in INDEX_TYPES or isinstance(document.get("manifests"), list)

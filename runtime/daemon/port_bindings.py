@@ -96,8 +96,30 @@ def list_view(config: dict[str, Any], published: Iterable[PublishedPort]) -> lis
 def matches_filter(value: str, numbers: Iterable[tuple[int, str]]) -> bool:
     """The filters `publish` and `expose` of ps: PORT[-PORT][/PROTOCOL] among numbers with their protocols."""
     ports, _, protocol = value.partition("/")
-    match = _RANGE.fullmatch(ports)
-    if match is None:
-        raise InvalidParameterError(f'invalid filter: "{value}" is not a port')
-    first, last = int(match[1]), int(match[2] or match[1])
+    first, last = _port_range(ports)
     return any(first <= number <= last and kind == (protocol or "tcp") for number, kind in numbers)
+
+
+def verify_filter(key: str, value: str) -> None:
+    """Refuse what is no port or range of ports."""
+    if ":" in value:
+        raise InvalidParameterError(f"filter for '{key}' should not contain ':': {value}")
+    try:
+        _port_range(value.partition("/")[0])
+    except ValueError as error:
+        raise InvalidParameterError(f"error while looking up for {key} {value}: {error}") from error
+
+
+def _port_range(text: str) -> tuple[int, int]:
+    """`80` or `80-90`. Raises ValueError with what Go says (go-connections: nat.ParsePortRange)."""
+    if not text:
+        raise ValueError("Empty string specified for ports.")
+    parts = text.split("-", 1)
+    for part in parts:
+        if not re.fullmatch("[0-9]+", part) or int(part) > 65535:
+            why = "value out of range" if re.fullmatch("[0-9]+", part) else "invalid syntax"
+            raise ValueError(f'strconv.ParseUint: parsing "{part}": {why}')
+    first, last = int(parts[0]), int(parts[-1])
+    if last < first:
+        raise ValueError(f"Invalid range specified for the Port: {text}")
+    return first, last

@@ -20,7 +20,7 @@ _VERSION = re.compile(r"/v(\d+)\.(\d+)(?=/)")
 
 @dataclass(frozen=True)
 class Route:
-    """One method and path, and the function that answers it."""
+    """One method, or `*` for any, and path, and the function that answers it."""
 
     method: str
     pattern: str
@@ -39,7 +39,7 @@ class Router:
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         """The route for a path and the words that its braces stand for."""
         for route, expression in self._routes:
-            if route.method == method and (match := expression.fullmatch(path)):
+            if route.method in (method, "*") and (match := expression.fullmatch(path)):
                 return route, match.groupdict()
         raise NotFoundError("page not found")
 

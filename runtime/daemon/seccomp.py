@@ -42,10 +42,12 @@ def _data() -> dict[str, Any]:
     return document
 
 
-def custom_profile(text: str, capabilities: list[str]) -> dict[str, Any]:
-    """A profile in docker's own format (the CLI sends the file's content) as `linux.seccomp`."""
+def custom_profile(text: str, capabilities: list[str]) -> dict[str, Any] | None:
+    """A profile in docker's own format (the CLI sends the file's content) as `linux.seccomp`; `{}` is no filter."""
     try:
         document = json.loads(text)
+        if not document.get("defaultAction") and not document.get("syscalls"):
+            return None
         syscalls = [_rule(rule) for rule in document.get("syscalls") or [] if _applies(rule, capabilities)]
         profile = {"defaultAction": document["defaultAction"], "syscalls": syscalls}
     except (ValueError, KeyError, TypeError, AttributeError) as error:

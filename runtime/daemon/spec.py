@@ -1,25 +1,23 @@
 """From Config and HostConfig to the OCI runtime's `config.json` (moby: daemon/oci_linux.go createSpec).
 
 This is where `docker run --memory 64m` turns into `linux.resources.memory.limit`. Nothing here touches the host: what
-had
-to be looked up (the user's numbers, paths of other containers' namespaces, the host's limits) comes in as `SpecInputs`,
-so the same container always gives the same document. In the order of the document itself:
+had to be looked up (the user's numbers, paths of other containers' namespaces, the host's limits) comes in as
+`SpecInputs`, so the same container always gives the same document. In the order of the document itself:
 
     process     what runs, as whom, with which capabilities        (this file)
     root        the snapshot that the shim mounts on BUNDLE/rootfs
     mounts      what else is mounted, in order                     -> spec_mounts.py
     linux       namespaces, resources, seccomp, hidden paths       (this file) -> spec_resources.py
 
-Specification: opencontainers/runtime-spec, config.md and config-linux.md. Left out: SELinux, AppArmor, user namespace
+Specification: opencontainers/runtime-spec, config.md and config-linux.md. Left out: SELinux, user namespace
 remapping per container, hooks (networks are joined up by the daemon between create and start, as in current moby).
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.daemon import capabilities, devices, propagation, seccomp, spec_mounts, spec_resources
+from runtime.daemon import capabilities, devices, propagation, security_options, spec_mounts, spec_resources
 from runtime.daemon.container import Container
-from runtime.daemon.errors import InvalidParameterError
 from runtime.daemon.mount_points import MountPoint
 from runtime.daemon.users import ProcessUser
 
@@ -38,6 +36,7 @@ class HostFacts:
     """How many ids the user namespace has; 1 means root only."""
     init_binary: str
     """docker-init, for `--init`; empty when there is none."""
+    apparmor: bool
     limits: frozenset[str]
     """Those fields of HostConfig that only some kernels can carry out, and this one can."""
 
@@ -105,8 +104,7 @@ def _process(container: Container, inputs: SpecInputs, kept: list[str]) -> dict[
             {"type": f"RLIMIT_{limit['Name'].upper()}", "soft": limit["Soft"], "hard": limit["Hard"]}
             for limit in host["Ulimits"]
         ]
-    if "no-new-privileges" in security_words(host):
-        process["noNewPrivileges"] = True
+    security_options.confine(process, host, container.apparmor_profile)
     return process
 
 
@@ -144,7 +142,7 @@ def _linux(container: Container, inputs: SpecInputs, kept: list[str]) -> dict[st
         linux["maskedPaths"] = host["MaskedPaths"]
     if host["ReadonlyPaths"]:
         linux["readonlyPaths"] = host["ReadonlyPaths"]
-    profile = _seccomp(host, kept)
+    profile = security_options.seccomp_profile(host, kept)
     if profile is not None:
         linux["seccomp"] = profile
     return linux
@@ -188,27 +186,4 @@ def extra_devices(host: dict[str, Any]) -> list[dict[str, Any]]:
     """`--device`, or all of the host's for `--privileged`."""
     if host["Privileged"]:
         return devices.all_host_devices()
-    return [
-        devices.device_at(asked["PathOnHost"], asked.get("PathInContainer") or asked["PathOnHost"])
-        for asked in host["Devices"]
-    ]
-
-
-def security_words(host: dict[str, Any]) -> dict[str, str]:
-    """`--security-opt` as words: {"no-new-privileges": "", "seccomp": "unconfined"}."""
-    words = {}
-    for option in host["SecurityOpt"] or []:
-        key, _, value = option.replace(":", "=", 1).partition("=") if "=" not in option else option.partition("=")
-        if key == "no-new-privileges" and value == "false":
-            continue
-        if key not in ("no-new-privileges", "seccomp", "apparmor", "label", "systempaths", "writable-cgroups"):
-            raise InvalidParameterError(f"invalid --security-opt 2: {option!r}")
-        words[key] = value
-    return words
-
-
-def _seccomp(host: dict[str, Any], kept: list[str]) -> dict[str, Any] | None:
-    asked = security_words(host).get("seccomp", "")
-    if asked == "unconfined" or (host["Privileged"] and not asked):
-        return None
-    return seccomp.custom_profile(asked, kept) if asked and asked != "builtin" else seccomp.default_profile(kept)
+    return [node for asked in host["Devices"] for node in devices.asked_for(asked)]

@@ -8,7 +8,7 @@ import os
 import shutil
 from typing import Any
 
-from runtime.daemon import block_io, devices, propagation, spec, users
+from runtime.daemon import block_io, devices, propagation, security_options, spec, users
 from runtime.daemon.container import Container
 from runtime.daemon.container_store import ContainerStore
 from runtime.daemon.errors import NotFoundError
@@ -29,6 +29,7 @@ def probe_host() -> HostFacts:
         rootless=mapped < 2**32 - 1,
         mapped_ids=mapped,
         init_binary=shutil.which("docker-init") or "",
+        apparmor=security_options.has_apparmor(),
         limits=_optional_limits(),
     )
 

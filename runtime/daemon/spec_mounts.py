@@ -6,6 +6,7 @@ the user's on one of the default places (`-v /x:/dev/shm`) replaces it.
 
 from typing import TYPE_CHECKING, Any
 
+from runtime.daemon import tmpfs_options
 from runtime.daemon.container import Container
 from runtime.daemon.mount_points import MountPoint
 
@@ -79,7 +80,7 @@ def _shm(host: dict[str, Any], inputs: "SpecInputs") -> dict[str, Any]:
 def _user_mount(point: MountPoint) -> dict[str, Any]:
     read_only = ["ro"] if point.read_only else []
     if point.type == "tmpfs":
-        asked = [word for word in point.options.split(",") if word]
+        asked = tmpfs_options.read(point.options)
         defaults = [word for word in ("noexec", "nosuid", "nodev") if word.removeprefix("no") not in asked]
         return _mount(point.destination, "tmpfs", "tmpfs", *dict.fromkeys([*defaults, *asked, *read_only]))
     propagation = [point.propagation] if point.propagation else []

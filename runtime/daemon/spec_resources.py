@@ -66,8 +66,8 @@ def _device_rules(host: dict[str, Any]) -> list[dict[str, Any]]:
         return [{"allow": True, "access": "rwm"}]
     rules = list(_DEFAULT_RULES)
     for asked in host["Devices"]:
-        node = devices.device_at(asked["PathOnHost"], asked.get("PathInContainer") or asked["PathOnHost"])
-        rules.append(devices.cgroup_rule(node, asked.get("CgroupPermissions") or "rwm"))
+        access = asked.get("CgroupPermissions") or "rwm"
+        rules += [devices.cgroup_rule(node, access) for node in devices.asked_for(asked)]
     return rules + [_written_rule(text) for text in host["DeviceCgroupRules"] or []]
 
 

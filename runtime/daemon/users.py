@@ -36,10 +36,10 @@ def resolve(user: str, group_add: list[str], files: RootfsFiles) -> ProcessUser:
     else:
         raise ServerError(f"unable to find user {wanted_user}: no matching entries in passwd file")
     if wanted_group:
-        gid, additional = _gid(wanted_group, groups), []
+        gid, additional = _gid(wanted_group, groups, "unable"), []
     else:
         additional = [int(row[2]) for row in groups if name and name in row[3].split(",")]
-    additional += [_gid(group, groups) for group in group_add]
+    additional += [_gid(group, groups, "Unable") for group in group_add]
     if not all(0 <= number <= _HIGHEST_ID for number in (uid, gid, *additional)):
         raise ServerError(f"uids and gids must be in range 0-{_HIGHEST_ID}")
     return ProcessUser(uid, gid, tuple(dict.fromkeys([gid, *additional])))
@@ -50,13 +50,13 @@ def _user_row(wanted: str, passwd: list[list[str]]) -> list[str] | None:
     return by_name or next((row for row in passwd if row[2] == wanted), None)
 
 
-def _gid(wanted: str, groups: list[list[str]]) -> int:
+def _gid(wanted: str, groups: list[list[str]], unable: str) -> int:
     row = next((row for row in groups if wanted in (row[0], row[2])), None)
     if row is not None:
         return int(row[2])
     if wanted.isdigit():
         return int(wanted)
-    raise ServerError(f"Unable to find group {wanted}: no matching entries in group file")
+    raise ServerError(f"{unable} to find group {wanted}: no matching entries in group file")
 
 
 def _rows(data: bytes | None, fields: int) -> list[list[str]]:

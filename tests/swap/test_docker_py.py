@@ -273,6 +273,14 @@ def test_stats_once_and_as_a_stream(client: Any) -> None:
     assert (f"/{container.name}", first["read"]) == (second["name"], second["preread"])
 
 
+def test_an_empty_seccomp_profile_is_no_filter(client: Any) -> None:
+    """And a profile without a file, as docker-py sends it."""
+    command = ["grep", "Seccomp:", "/proc/self/status"]
+    output = client.containers.run("hostbox", command, remove=True, security_opt=["seccomp={}"])
+
+    assert b"Seccomp:\t0\n" == output
+
+
 def test_top_and_resize(client: Any) -> None:
     """The processes as the host's ps sees them; a terminal that takes a size."""
     container = sleeper(client, tty=True)

@@ -12,6 +12,7 @@ from runtime.daemon.routes import (
     lifecycle,
     networks,
     outside,
+    plugins,
     stats,
     streams,
     system,
@@ -34,6 +35,7 @@ def all_routes(engine: Engine) -> list[Route]:
         image_transfer,
         networks,
         volumes,
+        plugins,
         outside,
     )
     return [route for subject in subjects for route in subject.routes(engine)]

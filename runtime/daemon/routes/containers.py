@@ -23,7 +23,9 @@ class ContainerRoutes:
                 f"Content-Type specified ({call.request.content_type}) must be 'application/json'"
             )
         try:
-            container, warnings = await self._engine.creator.create(await call.json(no_body="EOF"), call.text("name"))
+            container, warnings = await self._engine.creator.create(
+                await call.json(no_body="EOF"), call.text("name"), call.text("platform")
+            )
         except UnreadableError as error:
             raise ServerError(error.message) from error  # the one body whose errors dockerd does not classify
         body: CreateReply = {"Id": container.id, "Warnings": warnings}

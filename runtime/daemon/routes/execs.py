@@ -36,7 +36,8 @@ class ExecRoutes:
             raise ConflictError(f"Error: Exec command {session.id} has already run")
         await self._engine.lifecycle.require_running(session.container)
         if asked.get("Detach"):
-            await self._execs.start(session)
+            if (refusal := await self._execs.start(session)) is not None:
+                raise refusal
             return empty_reply(200)
         terminal = bool(session.request.get("Tty"))
         stream = await hijack(call.request, framed=not terminal)

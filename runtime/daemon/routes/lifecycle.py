@@ -6,12 +6,12 @@ import json
 from aiohttp import web
 
 from runtime.api.engine_api import WaitReply
+from runtime.daemon import signals
 from runtime.daemon.call import Call, empty_reply, stream_reply
 from runtime.daemon.container import Container
 from runtime.daemon.engine import Engine
 from runtime.daemon.errors import ConflictError, InvalidParameterError, NotFoundError, ServerError
 from runtime.daemon.router import Route
-from runtime.daemon.signals import parse_signal
 
 
 class LifecycleRoutes:
@@ -39,11 +39,15 @@ class LifecycleRoutes:
         return empty_reply()
 
     async def kill(self, call: Call) -> web.StreamResponse:
-        signal = parse_signal(call.text("signal") or "KILL")
+        signal = signals.parse_signal(call.text("signal") or "KILL")
         try:
             container = self._container(call)
         except NotFoundError as error:
             raise NotFoundError(f"Cannot kill container: {call.name}: {error.message}") from error
+        if not signals.exists(signal):
+            raise InvalidParameterError(
+                f"Cannot kill container: {call.name}: The linux daemon does not support signal {signal}"
+            )
         await self._lifecycle.kill(container, signal)
         return empty_reply()
 
@@ -114,9 +118,9 @@ def window_size(call: Call) -> tuple[int, int]:
         height, width = call.number("h"), call.number("w")
     except ServerError as error:
         raise InvalidParameterError(error.message) from error  # the one place where dockerd classifies it
-    if height is None or width is None or not (0 <= height < 65536 and 0 <= width < 65536):
-        raise InvalidParameterError("invalid terminal size: want h and w from 0 to 65535")
-    return height, width
+    if height is None or width is None:
+        raise InvalidParameterError('strconv.Atoi: parsing "": invalid syntax')
+    return height % 65536, width % 65536  # the kernel's numbers: more is cut off, as in dockerd
 
 
 def routes(engine: Engine) -> list[Route]:

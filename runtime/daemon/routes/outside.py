@@ -30,21 +30,16 @@ REFUSED = (
     ("POST", "/containers/{name}/checkpoints", "checkpoints"),
     ("POST", "/networks/prune", "pruning networks"),
     ("POST", "/volumes/prune", "pruning volumes"),
-    ("GET", "/plugins", "plugins"),
-    ("GET", "/swarm", "swarm mode"),
-    ("POST", "/swarm/{name}", "swarm mode"),
-    ("GET", "/services", "swarm mode"),
-    ("GET", "/services/{name}", "swarm mode"),
-    ("GET", "/tasks", "swarm mode"),
-    ("GET", "/tasks/{name}", "swarm mode"),
-    ("GET", "/nodes", "swarm mode"),
-    ("GET", "/nodes/{name}", "swarm mode"),
-    ("GET", "/secrets", "swarm mode"),
-    ("GET", "/secrets/{name}", "swarm mode"),
-    ("GET", "/configs", "swarm mode"),
-    ("GET", "/configs/{name}", "swarm mode"),
+    ("GET", "/plugins/privileges", "installing plugins"),
+    ("POST", "/plugins/pull", "installing plugins"),
+    ("POST", "/plugins/create", "installing plugins"),
+    *(
+        ("*", f"/{what}{rest}", "swarm mode")
+        for what in ("swarm", "nodes", "services", "tasks", "secrets", "configs")
+        for rest in ("", "/{name}")
+    ),
 )
-"""Method, path, and what it would be. FIDELITY.md is made from this."""
+"""Method (`*`: any), path, and what it would be. FIDELITY.md is made from this."""
 
 
 def _refusal(what: str) -> Callable[[Call], Awaitable[web.StreamResponse]]:

@@ -10,7 +10,7 @@ from runtime.daemon.attach import Attachment, AttachWishes
 from runtime.daemon.call import Call, stream_reply
 from runtime.daemon.container import Container
 from runtime.daemon.engine import Engine
-from runtime.daemon.errors import ConflictError, InvalidParameterError
+from runtime.daemon.errors import ApiError, ConflictError, InvalidParameterError
 from runtime.daemon.hijack import HijackedReply, HijackedStream, hijack
 from runtime.daemon.logs import LogEntry, LogQuery
 from runtime.daemon.router import Route
@@ -25,11 +25,15 @@ class StreamRoutes:
         self._engine = engine
 
     async def attach(self, call: Call) -> web.StreamResponse:
-        """Take the connection over; with `logs`, what was written before comes first."""
-        container = self._engine.containers.find(call.name)
-        keys = detach_keys.parse(call.text("detachKeys"))
-        if container.state.paused:
-            raise ConflictError(f"container {call.name} is paused, unpause the container before attach")
+        """Take the connection over; with `logs`, what was written before comes first.
+
+        dockerd has hijacked it already when it refuses, so its refusals are bare text.
+        """
+        try:
+            container, keys = self._attached(call)
+        except ApiError as error:
+            headers = {"Content-Type": "application/vnd.docker.raw-stream"}
+            return web.Response(text=f"{error.message}\r\n", status=error.status, headers=headers)
         await call.request.read()
         stream = await hijack(call.request, framed=not container.terminal)
         if call.flag("logs"):
@@ -47,6 +51,17 @@ class StreamRoutes:
             finally:
                 attachment.end_by_client()
         return HijackedReply()
+
+    def _attached(self, call: Call) -> tuple[Container, bytes]:
+        text = call.text("detachKeys")
+        try:
+            keys = detach_keys.parse(text)
+        except ValueError as error:
+            raise InvalidParameterError(f"Invalid detach keys ({text}) provided") from error
+        container = self._engine.containers.find(call.name)
+        if container.state.paused:
+            raise ConflictError(f"container {call.name} is paused, unpause the container before attach")
+        return container, keys
 
     @staticmethod
     async def _replay(container: Container, stream: HijackedStream, call: Call) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from runtime.daemon import host_config, mount_points, spec
+from runtime.daemon import host_config, mount_points, security_options, spec
 from runtime.daemon.container import Container
 from runtime.daemon.errors import InvalidParameterError
 from runtime.daemon.rootfs_files import SnapshotMount
@@ -18,6 +18,7 @@ ROOT = HostFacts(
     rootless=False,
     mapped_ids=2**32 - 1,
     init_binary="/usr/bin/docker-init",
+    apparmor=False,
     limits=frozenset(),
 )
 
@@ -96,6 +97,35 @@ async def test_spec_of_a_privileged_container_hides_nothing(tmp_path: Path) -> N
     assert "ro" not in mount_at(document, "/sys/fs/cgroup")["options"]
 
 
+@pytest.mark.parametrize(
+    ("options", "privileged", "here", "profile"),
+    [
+        (["apparmor=mine"], False, True, "mine"),
+        (["apparmor:unconfined"], False, True, "unconfined"),
+        (["apparmor=mine"], False, False, ""),
+        ([], True, True, "unconfined"),
+        ([], False, True, ""),
+    ],
+)
+def test_apparmor_profile_is_passed_on_where_there_is_apparmor(
+    options: list[str], privileged: bool, here: bool, profile: str
+) -> None:
+    """Left alone elsewhere, as in dockerd; nothing is asked for where the user asks for none."""
+    host = host_config.complete({"SecurityOpt": options, "Privileged": privileged}, "r", cgroup_v2=False)
+
+    assert profile == security_options.apparmor_profile(host, here)
+
+
+def test_confinement_is_written_where_the_runtime_looks() -> None:
+    """`process.apparmorProfile` and `process.noNewPrivileges`."""
+    process: dict[str, Any] = {}
+    host = host_config.complete({"SecurityOpt": ["no-new-privileges"]}, "r", cgroup_v2=False)
+
+    security_options.confine(process, host, "mine")
+
+    assert {"noNewPrivileges": True, "apparmorProfile": "mine"} == process
+
+
 async def test_spec_host_modes_leave_namespaces_out(tmp_path: Path) -> None:
     """--network, --pid, --ipc and --uts host: no entry, no hostname, the host's /dev/shm."""
     document = build(tmp_path, host={"NetworkMode": "host", "PidMode": "host", "IpcMode": "host", "UTSMode": "host"})
@@ -117,7 +147,9 @@ async def test_spec_of_another_user_has_empty_effective_sets(tmp_path: Path) -> 
 @pytest.mark.parametrize(("mapped", "has_group"), [(1, False), (65536, True)])
 async def test_spec_in_a_user_namespace_gives_up_what_it_must(tmp_path: Path, mapped: int, has_group: bool) -> None:
     """Rootless: no device rules, no ping range, tty's group only where it is mapped."""
-    facts = HostFacts(cgroup_v2=True, rootless=True, mapped_ids=mapped, init_binary="", limits=frozenset())
+    facts = HostFacts(
+        cgroup_v2=True, rootless=True, mapped_ids=mapped, init_binary="", apparmor=False, limits=frozenset()
+    )
 
     document = build(tmp_path, facts=facts)
 

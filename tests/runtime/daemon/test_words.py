@@ -115,7 +115,9 @@ def test_durations_read_as_in_docker_ps(seconds: float, text: str) -> None:
     assert text == timestamps.human_duration(seconds)
 
 
-@pytest.mark.parametrize(("text", "number"), [("KILL", 9), ("sigterm", 15), ("10", 10), ("RTMIN+3", 37)])
+@pytest.mark.parametrize(
+    ("text", "number"), [("KILL", 9), ("sigterm", 15), ("10", 10), ("RTMIN+3", 37), ("SIGRTMAX-14", 50), ("99", 99)]
+)
 def test_signals_are_read_by_name_and_number(text: str, number: int) -> None:
     """With and without SIG."""
     assert number == parse_signal(text)
