@@ -73,10 +73,34 @@ class Repository:
         self._challenge: Challenge | None = None
         self._authorization = ""
 
+    @property
+    def _base(self) -> str:
+        return f"{self._endpoint.url}/v2/"
+
+    async def log_in(self) -> str:
+        """Find out, after `ping`, whether the credentials are good for anything; returns an identity token, if any.
+
+        Raises RegistryError. The path is left unread: no scope is asked for.
+        """
+        if self._challenge is None:
+            return ""  # everybody is let in
+        identity = ""
+        if self._challenge.scheme == "bearer":
+            document = await self._token(
+                self._challenge.parameters, self._base, {"offline_token": "true", "client_id": "docker"}
+            )
+            identity = str(document.get("refresh_token") or "")
+            authorization = f"Bearer {_token_in(document)}"
+        else:
+            authorization = await self._answer(self._challenge, self._base)
+        async with self._get(self._base, {"Authorization": authorization}) as reply:
+            if reply.status != 200:
+                raise RegistryError(f"login attempt to {self._base} failed with status: {reply.status} {reply.reason}")
+        return identity
+
     async def ping(self) -> None:
         """Find out whether a registry answers, and what it wants to know of us."""
-        url = f"{self._endpoint.url}/v2/"
-        async with self._get(url, {}) as reply:
+        async with self._get(self._base, {}) as reply:
             if reply.status == 401:
                 self._challenge = read_challenge(reply.headers.getall("WWW-Authenticate", []))
             elif reply.status != 200:
@@ -124,7 +148,7 @@ class Repository:
     @asynccontextmanager
     async def _authorized(self, what: str, headers: dict[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
         """GET something of the repository; a token that has run out is asked for anew, once."""
-        url = f"{self._endpoint.url}/v2/{self._path}/{what}"
+        url = f"{self._base}{self._path}/{what}"
         for last in (False, True):
             if not self._authorization and self._challenge:
                 self._authorization = await self._answer(self._challenge, url)
@@ -146,13 +170,14 @@ class Repository:
             if not self._credentials.basic:
                 raise RegistryError(f'Get "{url}": no basic auth credentials')
             return self._credentials.basic
-        return f"Bearer {await self._token(challenge.parameters, url)}"
+        scope = {"scope": f"repository:{self._path}:pull"}
+        return f"Bearer {_token_in(await self._token(challenge.parameters, url, scope))}"
 
-    async def _token(self, parameters: dict[str, str], url: str) -> str:
+    async def _token(self, parameters: dict[str, str], url: str, wish: dict[str, str]) -> dict[str, Any]:
         realm, user = parameters.get("realm", ""), self._credentials
         if urlsplit(realm).scheme not in ("http", "https") or not urlsplit(realm).hostname:
             raise RegistryError(f'Get "{url}": unsupported realm for token auth: "{realm}"')
-        query = {"service": parameters.get("service", ""), "scope": f"repository:{self._path}:pull"}
+        query = {"service": parameters.get("service", "")} | wish
         if user.identity_token:
             form = query | {"grant_type": "refresh_token", "refresh_token": user.identity_token, "client_id": "docker"}
             request = self._session.post(realm, data=form, **self._endpoint.request_options(realm))
@@ -168,9 +193,9 @@ class Repository:
             data = await _read(reply)
         try:
             document = json.loads(data)
-            return str(document.get("token") or document["access_token"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RegistryError("authorization server did not include a token in the response") from error
+        except ValueError:
+            document = None
+        return document if isinstance(document, dict) else {}
 
     @asynccontextmanager
     async def _get(self, url: str, headers: dict[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -178,6 +203,13 @@ class Repository:
             reply = await self._session.get(url, headers=headers, **self._endpoint.request_options(url))
         async with reply:
             yield reply
+
+
+def _token_in(document: dict[str, Any]) -> str:
+    token = document.get("token") or document.get("access_token")
+    if not isinstance(token, str):
+        raise RegistryError("authorization server did not include a token in the response")
+    return token
 
 
 @asynccontextmanager

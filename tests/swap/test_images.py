@@ -45,12 +45,16 @@ class Engine:
         self.name, self.host, self.folder = name, host, folder
         folder.mkdir(exist_ok=True)
 
-    def docker(self, *words: str, stdin: bytes = b"", log_in: str = "") -> tuple[int, str]:
-        """Run a command; returns its exit status and everything that it printed."""
-        config = self.folder / "config"
-        config.mkdir(exist_ok=True)
-        auth = {"auth": base64.b64encode(b"user:secret").decode()}
-        (config / "config.json").write_text(json.dumps({"auths": {log_in: auth} if log_in else {}}))
+    def docker(self, *words: str, stdin: bytes = b"", log_in: str = "", config: Path | None = None) -> tuple[int, str]:
+        """Run a command; returns its exit status and everything that it printed.
+
+        It knows the password for one registry, or what an earlier command has put into its folder `config`.
+        """
+        if config is None:
+            config = self.folder / "config"
+            config.mkdir(exist_ok=True)
+            auth = {"auth": base64.b64encode(b"user:secret").decode()}
+            (config / "config.json").write_text(json.dumps({"auths": {log_in: auth} if log_in else {}}))
         environment = {**os.environ, "DOCKER_HOST": self.host, "DOCKER_CONFIG": str(config)}
         done = subprocess.run(["docker", *words], input=stdin, capture_output=True, env=environment)
         return done.returncode, (done.stdout + done.stderr).decode()
@@ -353,6 +357,49 @@ def test_tokens_are_fetched_for_what_they_are_needed(engine: Engine, tmp_path: P
     assert stranger[0] == 1
     assert f"pull access denied for {registry.host}/private, {denied}: denied: requested access" in stranger[1]
     assert (0, f"{registry.host}/private:1\n") == known
+
+
+@BOTH
+def test_login_is_for_the_pulls_until_logout(engine: Engine, tmp_path: Path) -> None:
+    """By password: a wrong one is told, a good one is kept by the CLI and sent along."""
+    (tmp_path / "users").write_text(USERS)
+    with docker_registry(tmp_path / "r", {"htpasswd": {"realm": "test", "path": str(tmp_path / "users")}}) as registry:
+        registry.push(build(busybox_layer()), "x:1", tmp_path, "--dest-creds", "user:secret")
+        config, words = tmp_path / "config", ("-u", "user", "--password-stdin", registry.host)
+
+        wrong = engine.docker("login", *words, stdin=b"wrong", config=config)
+        right = engine.docker("login", *words, stdin=b"secret", config=config)
+        again = engine.docker("login", registry.host, config=config)
+        pulled = engine.docker("pull", "-q", f"{registry.host}/x:1", config=config)
+        out = engine.docker("logout", registry.host, config=config)
+        stranger = engine.docker("pull", f"{registry.host}/x:1", config=config)
+
+    refused = f"login attempt to http://{registry.host}/v2/ failed with status: 401 Unauthorized\n"
+    assert (1, f"Error response from daemon: {refused}") == wrong
+    assert [(0, True)] * 2 == [(status, "Login Succeeded\n" in said) for status, said in (right, again)]
+    assert (0, f"{registry.host}/x:1\n") == pulled
+    assert (0, f"Removing login credentials for {registry.host}\n") == out
+    assert (1, True) == (stranger[0], stranger[1].endswith("no basic auth credentials\n"))
+
+
+@BOTH
+def test_login_by_token_asks_for_no_repository(engine: Engine, tmp_path: Path) -> None:
+    """The token server looks at the password; its words are passed on."""
+    tokens = TokenServer(tmp_path / "tokens", lambda user, name: True)
+    try:
+        with docker_registry(tmp_path / "r", tokens.settings) as registry:
+            words = ("login", "-u", "user", "--password-stdin", registry.host)
+            wrong = engine.docker(*words, stdin=b"wrong", config=tmp_path / "config")
+            tokens.fake.asked.clear()
+            right = engine.docker(*words, stdin=b"secret", config=tmp_path / "config")
+            (asked,) = [parse_qs(urlsplit(path).query) for path, _ in tokens.fake.asked]
+    finally:
+        tokens.fake.close()
+
+    unknown = f'Get "http://{registry.host}/v2/": unauthorized: incorrect username or password\n'
+    assert (1, f"Error response from daemon: {unknown}") == wrong
+    assert (0, True) == (right[0], "Login Succeeded\n" in right[1])
+    assert ({"account": ["user"], "client_id": ["docker"], "offline_token": ["true"], "service": ["test"]}) == asked
 
 
 @pytest.mark.parametrize("engine", ["dockerd", "ours"], indirect=True)

@@ -4,6 +4,7 @@ from runtime.daemon.engine import Engine
 from runtime.daemon.router import Route
 from runtime.daemon.routes import (
     archives,
+    auth,
     containers,
     events,
     execs,
@@ -33,6 +34,7 @@ def all_routes(engine: Engine) -> list[Route]:
         events,
         images,
         image_transfer,
+        auth,
         networks,
         volumes,
         plugins,

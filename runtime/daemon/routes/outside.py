@@ -22,7 +22,6 @@ REFUSED = (
     ("POST", "/images/prune", "pruning images"),
     ("GET", "/images/search", "searching a registry"),
     ("GET", "/distribution/{name}/json", "asking a registry"),
-    ("POST", "/auth", "logging in to a registry"),
     ("POST", "/containers/prune", "pruning containers"),
     ("POST", "/containers/{name}/update", "updating a container's limits"),
     ("GET", "/containers/{name}/attach/ws", "attaching by WebSocket"),
