@@ -58,8 +58,9 @@ def _uses() -> Iterator[tuple[str, str]]:
     for path in HERE.glob("docker_cli*.toml"):
         for case in tomllib.loads(path.read_text()).values():
             yield from ((path.stem, name) for name in _IN_SCRIPT.findall(case["script"]))
-    text = (HERE / "test_images.py").read_text()
-    yield from (("test_images", name) for name in _IN_PYTHON.findall(text))
+    for suite in ("test_images", "test_login"):
+        text = (HERE / f"{suite}.py").read_text()
+        yield from ((suite, name) for name in _IN_PYTHON.findall(text))
 
 
 def page() -> str:

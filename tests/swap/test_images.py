@@ -11,14 +11,12 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from tests.real_dockerd import dockerd
 from tests.registries import (
     Registry,
-    TokenServer,
     build,
     busybox_layer,
     certify,
@@ -33,8 +31,6 @@ pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow]
 BINARIES = ("docker", "dockerd", "containerd", "runc", "docker-registry", "skopeo", "openssl", "busybox")
 GET = "Error response from daemon: Get"
 """Ours asks for a manifest at once; dockerd, for a tag, asks for its digest first (HEAD)."""
-USERS = "user:$2b$05$RwVldyFrxshBN.HeZxjN0OltumSwqVbeBBUQ6pv0bi0SIu7pyZfBG\n"
-"""An htpasswd file with the password "secret", in bcrypt."""
 BOTH = pytest.mark.parametrize("engine", ["dockerd", "ours"], indirect=True)
 
 
@@ -317,89 +313,6 @@ def test_registry_on_the_loopback_may_sign_for_itself(engine: Engine, tmp_path: 
         ran = engine.must("run", "--rm", "--net", "none", "--quiet", f"{registry.host}/x:1", "cat", "/etc/name")
 
     assert ran.endswith("by TLS")
-
-
-@BOTH
-def test_password_goes_to_a_registry_that_asks_for_one(engine: Engine, tmp_path: Path) -> None:
-    """Basic authentication: refused without, let in with."""
-    (tmp_path / "users").write_text(USERS)
-    with docker_registry(tmp_path / "r", {"htpasswd": {"realm": "test", "path": str(tmp_path / "users")}}) as registry:
-        registry.push(build(busybox_layer()), "x:1", tmp_path, "--dest-creds", "user:secret")
-
-        stranger = engine.docker("pull", f"{registry.host}/x:1")
-        known = engine.docker("pull", "-q", f"{registry.host}/x:1", log_in=registry.host)
-
-    refused = f' "http://{registry.host}/v2/x/manifests/1": no basic auth credentials\n'
-    assert (1, refused) == (stranger[0], stranger[1].removeprefix("Error response from daemon: Head").removeprefix(GET))
-    assert (0, f"{registry.host}/x:1\n") == known
-
-
-@BOTH
-def test_tokens_are_fetched_for_what_they_are_needed(engine: Engine, tmp_path: Path) -> None:
-    """A token server lets everybody pull `public`, and only `user` pull `private`."""
-    tokens = TokenServer(tmp_path / "tokens", lambda user, name: user == "user" or name == "public")
-    try:
-        with docker_registry(tmp_path / "r", tokens.settings) as registry:
-            for name in ("public:1", "private:1"):
-                registry.push(build(busybox_layer()), name, tmp_path, "--dest-creds", "user:secret")
-            tokens.fake.asked.clear()
-
-            public = engine.docker("pull", "-q", f"{registry.host}/public:1")
-            asked = [parse_qs(urlsplit(path).query) for path, _ in tokens.fake.asked]
-            stranger = engine.docker("pull", f"{registry.host}/private:1")
-            known = engine.docker("pull", "-q", f"{registry.host}/private:1", log_in=registry.host)
-    finally:
-        tokens.fake.close()
-
-    assert (0, f"{registry.host}/public:1\n") == public
-    assert {"service": ["test"], "scope": ["repository:public:pull"]} in asked
-    denied = "repository does not exist or may require 'docker login'"
-    assert stranger[0] == 1
-    assert f"pull access denied for {registry.host}/private, {denied}: denied: requested access" in stranger[1]
-    assert (0, f"{registry.host}/private:1\n") == known
-
-
-@BOTH
-def test_login_is_for_the_pulls_until_logout(engine: Engine, tmp_path: Path) -> None:
-    """By password: a wrong one is told, a good one is kept by the CLI and sent along."""
-    (tmp_path / "users").write_text(USERS)
-    with docker_registry(tmp_path / "r", {"htpasswd": {"realm": "test", "path": str(tmp_path / "users")}}) as registry:
-        registry.push(build(busybox_layer()), "x:1", tmp_path, "--dest-creds", "user:secret")
-        config, words = tmp_path / "config", ("-u", "user", "--password-stdin", registry.host)
-
-        wrong = engine.docker("login", *words, stdin=b"wrong", config=config)
-        right = engine.docker("login", *words, stdin=b"secret", config=config)
-        again = engine.docker("login", registry.host, config=config)
-        pulled = engine.docker("pull", "-q", f"{registry.host}/x:1", config=config)
-        out = engine.docker("logout", registry.host, config=config)
-        stranger = engine.docker("pull", f"{registry.host}/x:1", config=config)
-
-    refused = f"login attempt to http://{registry.host}/v2/ failed with status: 401 Unauthorized\n"
-    assert (1, f"Error response from daemon: {refused}") == wrong
-    assert [(0, True)] * 2 == [(status, "Login Succeeded\n" in said) for status, said in (right, again)]
-    assert (0, f"{registry.host}/x:1\n") == pulled
-    assert (0, f"Removing login credentials for {registry.host}\n") == out
-    assert (1, True) == (stranger[0], stranger[1].endswith("no basic auth credentials\n"))
-
-
-@BOTH
-def test_login_by_token_asks_for_no_repository(engine: Engine, tmp_path: Path) -> None:
-    """The token server looks at the password; its words are passed on."""
-    tokens = TokenServer(tmp_path / "tokens", lambda user, name: True)
-    try:
-        with docker_registry(tmp_path / "r", tokens.settings) as registry:
-            words = ("login", "-u", "user", "--password-stdin", registry.host)
-            wrong = engine.docker(*words, stdin=b"wrong", config=tmp_path / "config")
-            tokens.fake.asked.clear()
-            right = engine.docker(*words, stdin=b"secret", config=tmp_path / "config")
-            (asked,) = [parse_qs(urlsplit(path).query) for path, _ in tokens.fake.asked]
-    finally:
-        tokens.fake.close()
-
-    unknown = f'Get "http://{registry.host}/v2/": unauthorized: incorrect username or password\n'
-    assert (1, f"Error response from daemon: {unknown}") == wrong
-    assert (0, True) == (right[0], "Login Succeeded\n" in right[1])
-    assert ({"account": ["user"], "client_id": ["docker"], "offline_token": ["true"], "service": ["test"]}) == asked
 
 
 @pytest.mark.parametrize("engine", ["dockerd", "ours"], indirect=True)
