@@ -6,9 +6,6 @@ start in a few milliseconds (dataclasses cost 15 of them, typing 5). So the shap
 import them under TYPE_CHECKING. What exists at run time is the constants.
 """
 
-SPEC_VERSION = "1.0.2"
-"""What `ociVersion` says in the files that we write."""
-
 CREATING, CREATED, RUNNING, PAUSED, STOPPED = "creating", "created", "running", "paused", "stopped"
 """The values of State.status; `paused` is runc's addition."""
 

@@ -13,9 +13,8 @@ import sys
 from runtime.oci.errors import OCIError, UsageError, describe
 from runtime.oci.flags import Arguments, Flag, parse, usage
 from runtime.oci.log import log
+from runtime.oci.version import SPEC_VERSION, VERSION
 
-VERSION = "0.1.0"
-SPEC_VERSION = "1.2.0"
 NAME = "glassbottom-oci"
 
 VERBS = {

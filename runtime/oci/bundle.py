@@ -9,10 +9,15 @@ import os
 
 from runtime.oci import namespaces, plain_json, scheduling, schema
 from runtime.oci.errors import ConfigError, OCIError
+from runtime.oci.version import SPEC_VERSION, is_spoken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+MAX_ID = (1 << 31) - 1
+"""The largest user and group id that runc takes, too."""
 
 
 def load(directory: str) -> "dict[str, Any]":
@@ -33,14 +38,18 @@ def check(config: "Any", directory: str) -> "dict[str, Any]":
     schema.check(config, schema.CONFIG)
     config = schema.without_nulls(config)
     version = config["ociVersion"]
-    if not version.startswith("1."):
-        raise ConfigError("ociVersion", f'"{version}" is not supported: this runtime speaks 1.x')
+    if not is_spoken(version):
+        raise ConfigError("ociVersion", f'"{version}" is not supported: this runtime speaks 1.0.0 to {SPEC_VERSION}')
     if "process" not in config:
         # the spec lets create do without and start insist: one clear sentence now is kinder
         raise ConfigError("process", "is required")
     check_process(config["process"])
     _check_root(config["root"], directory)
     _check_linux(config)
+    for name, hooks in config.get("hooks", {}).items():
+        for index, hook in enumerate(hooks if name in schema.HOOK_NAMES else []):
+            if hook.get("timeout", 1) <= 0:
+                raise ConfigError(f"hooks.{name}[{index}].timeout", f"{hook['timeout']} must be greater than zero")
     for index, mount in enumerate(config.get("mounts", [])):
         if "\0" in mount["destination"] or not mount["destination"]:
             raise ConfigError(f"mounts[{index}].destination", "must be a path")
@@ -77,8 +86,18 @@ def check_process(process: "dict[str, Any]") -> None:
     scheduling.plan(process)
     if process.get("execCPUAffinity"):
         raise ConfigError("process.execCPUAffinity", "is not supported by this runtime")
+    _check_ids(process.get("user", {}))
     if any("\0" in word for word in (*process["args"], *process.get("env", []), process["cwd"])):
         raise ConfigError("process", "args, env and cwd must not contain a NUL character")
+
+
+def _check_ids(user: "dict[str, Any]") -> None:
+    """-1, also written as 2**32 - 1, means "leave as it is" to setresuid(2): the process would stay root."""
+    ids: list[tuple[str, int]] = [(name, user[name]) for name in ("uid", "gid") if name in user]
+    ids += [(f"additionalGids[{index}]", gid) for index, gid in enumerate(user.get("additionalGids", []))]
+    for name, number in ids:
+        if not 0 <= number <= MAX_ID:
+            raise ConfigError(f"process.user.{name}", f"{number} is not in range 0 to {MAX_ID}")
 
 
 def _check_root(root: "dict[str, Any]", directory: str) -> None:

@@ -26,6 +26,7 @@ NUMBER, TEXT, TRUTH = int, str, bool
 ID_MAPPINGS = [{"containerID!": NUMBER, "hostID!": NUMBER, "size!": NUMBER}]
 CAPABILITY_SETS = {name: [TEXT] for name in ("bounding", "effective", "permitted", "inheritable", "ambient")}
 HOOKS = [{"path!": TEXT, "args": [TEXT], "env": [TEXT], "timeout": NUMBER}]
+HOOK_NAMES = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 THROTTLE = [{"major!": NUMBER, "minor!": NUMBER, "rate!": NUMBER}]
 
 PROCESS = {
@@ -96,9 +97,7 @@ CONFIG = {
     "hostname": TEXT,
     "domainname": TEXT,
     "mounts": [{"destination!": TEXT, "type": TEXT, "source": TEXT, "options": [TEXT]}],
-    "hooks": dict.fromkeys(
-        ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"), HOOKS
-    ),
+    "hooks": dict.fromkeys(HOOK_NAMES, HOOKS),
     "annotations": Map(TEXT),
     "linux": {
         "namespaces": [{"type!": TEXT, "path": TEXT}],

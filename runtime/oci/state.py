@@ -18,12 +18,12 @@ import time
 
 from runtime.oci import plain_json
 from runtime.oci.errors import ContainerNotFoundError, OCIError
+from runtime.oci.version import SPEC_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-SPEC_VERSION = "1.2.0"
 STATE_FILE = "state.json"
 CONFIG_FILE = "config.json"
 FIFO_FILE = "exec.fifo"

@@ -3,11 +3,11 @@
 import json
 import sys
 
-from runtime.oci import capabilities, mount_options, namespaces
-from runtime.oci.__main__ import SPEC_VERSION, VERSION
+from runtime.oci import capabilities, mount_options, namespaces, schema
 from runtime.oci.commands import arguments
 from runtime.oci.flags import Arguments, Flag
 from runtime.oci.seccomp import compiler
+from runtime.oci.version import SPEC_VERSION, VERSION
 
 ABOUT = "Print what this runtime can do, as the runtime-spec's features.md has it."
 FLAGS: tuple[Flag, ...] = ()
@@ -26,7 +26,7 @@ def main(root: str, found: Arguments) -> int:
     features = {
         "ociVersionMin": "1.0.0",
         "ociVersionMax": SPEC_VERSION,
-        "hooks": ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
+        "hooks": list(schema.HOOK_NAMES),
         "mountOptions": sorted(words),
         "linux": {
             "namespaces": [kind.name for kind in namespaces.KINDS],
@@ -41,7 +41,8 @@ def main(root: str, found: Arguments) -> int:
                 "supportedFlags": list(compiler.FLAGS),
             },
             "apparmor": {"enabled": True},
-            "selinux": {"enabled": True},
+            # process.selinuxLabel is taken, linux.mountLabel refused: that is not what the word means
+            "selinux": {"enabled": False},
             "intelRdt": {"enabled": False},
             "memoryPolicy": {"modes": [], "flags": []},
             "netDevices": {"enabled": False},

@@ -6,6 +6,7 @@ import os
 from runtime.oci.commands import arguments
 from runtime.oci.errors import OCIError
 from runtime.oci.flags import Arguments, Flag
+from runtime.oci.version import SPEC_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def main(root: str, found: Arguments) -> int:
 def default_spec() -> "dict[str, Any]":
     """What `runc spec` writes, too."""
     return {
-        "ociVersion": "1.2.0",
+        "ociVersion": SPEC_VERSION,
         "process": {
             "terminal": True,
             "user": {"uid": 0, "gid": 0},

@@ -11,6 +11,7 @@ import pytest
 from runtime.oci import executable, flags, state
 from runtime.oci.__main__ import VERBS
 from runtime.oci.commands import kill, ps, update
+from runtime.oci.commands.spec import default_spec
 from runtime.oci.errors import OCIError, UsageError
 
 
@@ -202,3 +203,21 @@ def test_features_promise_only_what_is_done() -> None:
     assert {"modes": [], "flags": []} == linux["memoryPolicy"]
     assert "SCMP_ACT_NOTIFY" not in linux["seccomp"]["actions"]
     assert not {"idmap", "ridmap"} & set(told["mountOptions"])
+
+
+def test_features_tell_what_the_specification_of_1_2_asks_for() -> None:
+    """Every field of features.md and features-linux.md, and the version that `spec` writes."""
+    found = json.loads(call("features").stdout)
+
+    assert {"ociVersionMin", "ociVersionMax", "hooks", "mountOptions", "linux", "annotations"} < set(found)
+    assert ("1.0.0", default_spec()["ociVersion"]) == (found["ociVersionMin"], found["ociVersionMax"])
+    assert default_spec()["ociVersion"].startswith("1.2.")
+    assert [] == found["potentiallyUnsafeConfigAnnotations"]
+    linux = found["linux"]
+    fields = {"namespaces", "capabilities", "cgroup", "seccomp", "apparmor", "selinux", "intelRdt", "mountExtensions"}
+    assert fields <= set(linux)
+    assert {"v1", "v2", "systemd", "systemdUser", "rdma"} == set(linux["cgroup"])
+    assert {"enabled", "actions", "operators", "archs", "knownFlags", "supportedFlags"} == set(linux["seccomp"])
+    assert (False, False) == (linux["intelRdt"]["enabled"], linux["mountExtensions"]["idmap"]["enabled"])
+    # process.selinuxLabel is taken, and linux.mountLabel is not
+    assert (True, False) == (linux["apparmor"]["enabled"], linux["selinux"]["enabled"])

@@ -46,6 +46,11 @@ def test_default_spec_is_accepted(config: dict[str, Any], tmp_path: Path) -> Non
     ("path", "value", "sentence"),
     [
         ("ociVersion", "2.0.0", 'config.json: ociVersion: "2.0.0" is not supported'),
+        ("ociVersion", "1.x", 'config.json: ociVersion: "1.x" is not supported: this runtime speaks 1.0.0 to 1.2'),
+        ("ociVersion", "1.3.0", 'config.json: ociVersion: "1.3.0" is not supported'),
+        ("ociVersion", "1.02.0", 'config.json: ociVersion: "1.02.0" is not supported'),
+        ("ociVersion", "1.2", 'config.json: ociVersion: "1.2" is not supported'),
+        ("ociVersion", "0.9.0", 'config.json: ociVersion: "0.9.0" is not supported'),
         ("ociVersion", None, "config.json: ociVersion: is required"),
         ("process.args", [], "config.json: process.args: must not be empty"),
         ("process.args", "sh", "config.json: process.args: expected an array, got a string"),
@@ -53,6 +58,19 @@ def test_default_spec_is_accepted(config: dict[str, Any], tmp_path: Path) -> Non
         ("process.cwd", "tmp", 'config.json: process.cwd: "tmp" must be absolute'),
         ("process.env", ["A"], 'config.json: process.env[0]: "A" is not NAME=VALUE'),
         ("process.user", {"uid": True}, "config.json: process.user.uid: expected a number, got true or false"),
+        ("process.user", {"uid": -1}, "config.json: process.user.uid: -1 is not in range 0 to 2147483647"),
+        ("process.user", {"gid": 1 << 31}, "config.json: process.user.gid: 2147483648 is not in range"),
+        ("process.user", {"additionalGids": [1, -1]}, "config.json: process.user.additionalGids[1]: -1 is not in"),
+        (
+            "hooks",
+            {"poststop": [{"path": "/x", "timeout": 0}]},
+            "config.json: hooks.poststop[0].timeout: 0 must be greater than zero",
+        ),
+        (
+            "hooks",
+            {"prestart": [{"path": "/x"}, {"path": "/x", "timeout": -5}]},
+            "config.json: hooks.prestart[1].timeout: -5 must be greater than zero",
+        ),
         ("root.path", "nosuch", "config.json: root.path:"),
         ("root.path", "/", "config.json: root.path: must not be the host's /"),
         ("mounts", [{"type": "tmpfs"}], "config.json: mounts[0].destination: is required"),
@@ -114,6 +132,12 @@ def test_wrong_field_is_named(config: dict[str, Any], tmp_path: Path, path: str,
         bundle.check(changed(config, path, value), str(tmp_path))
 
     assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "1.0.2-dev", "1.1.0+dev", "1.1.0-rc.1", "1.2.0", "1.2.1", "1.2.9"])
+def test_versions_up_to_our_own_are_spoken(config: dict[str, Any], tmp_path: Path, version: str) -> None:
+    """As real callers write them: containerd 1.6 says 1.0.2-dev, podman 4 1.1.0+dev."""
+    assert bundle.check(changed(config, "ociVersion", version), str(tmp_path))
 
 
 def test_unknown_fields_and_nulls_are_ignored(config: dict[str, Any], tmp_path: Path) -> None:
