@@ -45,15 +45,6 @@ def plan(config: "dict[str, Any]") -> "list[dict[str, Any]]":
     return [device for device in DEFAULT if device["path"] not in given_paths] + list(given)
 
 
-def dev_comes_from_host(config: "dict[str, Any]") -> bool:
-    """Whether /dev is a bind mount: then its nodes are not ours to make."""
-    return any(
-        os.path.normpath(mount["destination"]) == "/dev"
-        and (mount.get("type") == "bind" or {"bind", "rbind"} & set(mount.get("options", [])))
-        for mount in config.get("mounts", [])
-    )
-
-
 def create(root: str, devices: "list[dict[str, Any]]", *, bind: bool) -> None:
     """Make the nodes (or bind the host's), except /dev/ptmx, which `link` makes: a bind there could not be unlinked."""
     old_umask = os.umask(0)  # fileMode means exactly what it says
@@ -88,11 +79,16 @@ def _make_node(root: str, device: "dict[str, Any]") -> None:
 
 
 def _bind_node(root: str, path: str) -> None:
-    fd = in_root.open_or_create(root, os.path.normpath("/" + path.lstrip("/")), stat.S_IFREG, 0)
+    parent, name = os.path.split(os.path.normpath("/" + path.lstrip("/")))
+    parent_fd = in_root.open_or_create(root, parent, stat.S_IFDIR)
+    fd = -1
     try:
+        fd = in_root.open_file_itself(parent_fd, name)
         sc.mount(path, f"/proc/self/fd/{fd}", "", sc.MS_BIND)
     finally:
-        os.close(fd)
+        os.close(parent_fd)
+        if fd >= 0:
+            os.close(fd)
 
 
 def link(root: str) -> None:
@@ -115,16 +111,3 @@ def link(root: str) -> None:
         os.symlink("pts/ptmx", "ptmx", dir_fd=dev_fd)
     finally:
         os.close(dev_fd)
-
-
-def reopen_null() -> None:
-    """Give up standard streams that are the *host's* /dev/null: through its fd a host mount would stay reachable."""
-    for fd in (0, 1, 2):
-        try:
-            status = os.fstat(fd)
-        except OSError:
-            continue
-        if stat.S_ISCHR(status.st_mode) and status.st_rdev == os.makedev(1, 3):
-            null_fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-            os.dup2(null_fd, fd, inheritable=True)
-            os.close(null_fd)

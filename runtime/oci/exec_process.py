@@ -8,7 +8,7 @@ The process counts as started when its execve succeeded: the channel is close-on
 import os
 import sys
 
-from runtime.oci import devices, namespaces, parent, process_setup, state, sync
+from runtime.oci import namespaces, null_device, parent, process_setup, state, sync
 from runtime.oci import syscalls as sc
 from runtime.oci.cgroups.group import Group
 from runtime.oci.cgroups.mounting import in_user_namespace
@@ -86,7 +86,7 @@ def run_inside(
             console = sys.modules["runtime.oci.console"]
             console.set_up(options.console_fd, process.get("consoleSize", {}), uid, bind_console=False)
         else:
-            devices.reopen_null()
+            null_device.reopen_null()
         process_setup.reset_signals()
         identity = process_setup.become_user(prepared, channel.warn)
         channel.say(sync.READY)

@@ -27,6 +27,9 @@ else:
     import _signal as signal  # signal.py wraps it in enums, whose module costs 5 ms
 
 
+LONGEST_POLL_MS = (1 << 31) - 1
+
+
 def run(name: str, config: "dict[str, Any]", state: "dict[str, Any]") -> None:
     """Run all hooks of one name in order; the first that fails ends it."""
     hooks = config.get("hooks", {}).get(name, [])
@@ -47,7 +50,11 @@ def _run_one(hook: "dict[str, Any]", content: bytes, label: str) -> None:
             argv,
             env,
             # stdout goes where our errors go: a hook's chatter must not end up in a container's output
-            file_actions=((os.POSIX_SPAWN_DUP2, read_end, 0), (os.POSIX_SPAWN_DUP2, 2, 1)),
+            file_actions=(
+                (os.POSIX_SPAWN_DUP2, read_end, 0),
+                (os.POSIX_SPAWN_DUP2, 2, 1),
+                *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inheritable_fds()),
+            ),
             setsigdef=(signal.SIGPIPE,),  # Python ignores it, and that would be inherited
         )
     except OSError as error:
@@ -64,13 +71,29 @@ def _run_one(hook: "dict[str, Any]", content: bytes, label: str) -> None:
     _reap(pid, hook, label)
 
 
+def _inheritable_fds() -> list[int]:
+    """What our caller leaked to us, or meant for the container's process: none of a hook's business."""
+    fds = []
+    try:
+        names = os.listdir("/proc/self/fd")
+    except OSError:
+        return []  # a startContainer hook where the container has no /proc
+    for name in names:
+        try:
+            if int(name) > 2 and os.get_inheritable(int(name)):
+                fds.append(int(name))
+        except (OSError, ValueError):
+            continue  # the fd of listdir itself; or a /proc of the image's making
+    return fds
+
+
 def _reap(pid: int, hook: "dict[str, Any]", label: str) -> None:
     """Wait for a hook, and no longer than config.json allows it (the one clock in this runtime, and only if asked)."""
     if "timeout" in hook:
         pidfd = os.pidfd_open(pid)
         waiter = select.poll()
         waiter.register(pidfd, select.POLLIN)
-        in_time = waiter.poll(hook["timeout"] * 1000)
+        in_time = waiter.poll(min(hook["timeout"] * 1000, LONGEST_POLL_MS))
         os.close(pidfd)
         if not in_time:
             os.kill(pid, signal.SIGKILL)

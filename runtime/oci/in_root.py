@@ -15,20 +15,31 @@ from runtime.oci.errors import OCIError
 _HERE = os.O_PATH | os.O_CLOEXEC
 
 
-def open_path(root: str, path: str) -> int:
-    """An O_PATH fd of a path inside root."""
+def open_path(root: str, path: str, *, links: bool = True) -> int:
+    """An O_PATH fd of a path inside root; without links, one that meets a symbolic link on the way is an error."""
     root_fd = os.open(root, _HERE | os.O_DIRECTORY)
+    resolve = sc.RESOLVE_IN_ROOT if links else sc.RESOLVE_IN_ROOT | sc.RESOLVE_NO_SYMLINKS
     try:
-        return sc.openat2(root_fd, path, _HERE, resolve=sc.RESOLVE_IN_ROOT)
+        return sc.openat2(root_fd, path, _HERE, resolve=resolve)
     finally:
         os.close(root_fd)
+
+
+def where(root: str, fd: int) -> str:
+    """The path below root that an fd leads to: what became of the path that was opened, links and all."""
+    path = os.readlink(f"/proc/self/fd/{fd}")
+    if path == root:
+        return "/"
+    if not path.startswith(root + "/"):
+        raise OCIError(f'"{path}" is not in the root file system any more')
+    return path[len(root) :]
 
 
 class Opened:
     """`with Opened(root, path) as name`: a name that leads to the path's present top mount and nowhere else."""
 
-    def __init__(self, root: str, path: str) -> None:
-        self.fd = open_path(root, path)
+    def __init__(self, root: str, path: str, *, links: bool = True) -> None:
+        self.fd = open_path(root, path, links=links)
 
     def __enter__(self) -> str:
         return f"/proc/self/fd/{self.fd}"
@@ -58,43 +69,60 @@ def open_or_create(root: str, path: str, kind: int, mode: int = 0o755) -> int:
     return open_path(root, path)
 
 
-def refuse_symlink(root: str, path: str, filesystem_type: str) -> None:
-    """Refuse a link at the target of a proc or sysfs: the image's own files would stay at /proc, for checks to read."""
-    root_fd = os.open(root, _HERE | os.O_DIRECTORY)
+def open_file_itself(parent_fd: int, name: str) -> int:
+    """An O_PATH fd of a file, which is made if missing and must not be a link."""
     try:
-        relative = path.lstrip("/")
-        flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = sc.openat2(root_fd, relative, flags, resolve=sc.RESOLVE_IN_ROOT | sc.RESOLVE_NO_SYMLINKS)
-    except FileNotFoundError:
-        return
-    except OSError:
-        raise OCIError(f"filesystem {filesystem_type!r} must be mounted on ordinary directory: {path}") from None
-    finally:
-        os.close(root_fd)
-    is_directory = stat.S_ISDIR(os.fstat(fd).st_mode)
-    os.close(fd)
-    if not is_directory:
-        raise OCIError(f"filesystem {filesystem_type!r} must be mounted on ordinary directory: {path}")
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666, dir_fd=parent_fd))
+    except FileExistsError:
+        pass
+    fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent_fd)
+    if stat.S_ISLNK(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OCIError(f"{name} in /dev is a link: no device can be mounted on it")
+    return fd
 
 
-def copy_tree(source: str, target: str) -> None:
-    """Copy directories, files and links with owner and mode; other kinds have no place in a tmpfs copy."""
-    for entry in os.scandir(source):
-        destination = os.path.join(target, entry.name)
-        status = entry.stat(follow_symlinks=False)
-        if entry.is_symlink():
-            os.symlink(os.readlink(entry.path), destination)
-        elif entry.is_dir():
-            os.mkdir(destination)
-            copy_tree(entry.path, destination)
-        elif entry.is_file():
-            with open(entry.path, "rb") as reader, open(destination, "wb") as writer:
-                os.sendfile(writer.fileno(), reader.fileno(), 0, status.st_size)
+def copy_tree(source_fd: int, target_fd: int) -> None:
+    """Copy directories, files and links with owner and mode; other kinds have no place in a tmpfs copy.
+
+    By descriptor and never through a link: the source may be shared with a container that swaps a file for a link
+    while we copy, and the root is still the host's.
+    """
+    for name in os.listdir(source_fd):
+        status = os.stat(name, dir_fd=source_fd, follow_symlinks=False)
+        if stat.S_ISLNK(status.st_mode):
+            os.symlink(os.readlink(name, dir_fd=source_fd), name, dir_fd=target_fd)
+            os.chown(name, status.st_uid, status.st_gid, dir_fd=target_fd, follow_symlinks=False)
+        elif stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode):
+            from_fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=source_fd)
+            try:
+                _copy_opened(from_fd, name, target_fd)
+            finally:
+                os.close(from_fd)
+    _copy_owner(os.fstat(source_fd), target_fd)
+
+
+def _copy_opened(from_fd: int, name: str, target_fd: int) -> None:
+    status = os.fstat(from_fd)
+    flags = os.O_NOFOLLOW | os.O_CLOEXEC
+    if stat.S_ISDIR(status.st_mode):
+        os.mkdir(name, dir_fd=target_fd)
+        to_fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | flags, dir_fd=target_fd)
+    elif stat.S_ISREG(status.st_mode):
+        to_fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | flags, 0o600, dir_fd=target_fd)
+    else:
+        return  # became something else meanwhile
+    try:
+        if stat.S_ISDIR(status.st_mode):
+            copy_tree(from_fd, to_fd)
         else:
-            continue
-        os.chown(destination, status.st_uid, status.st_gid, follow_symlinks=False)
-        if not entry.is_symlink():
-            os.chmod(destination, stat.S_IMODE(status.st_mode))
-    status = os.stat(source)
-    os.chown(target, status.st_uid, status.st_gid)
-    os.chmod(target, stat.S_IMODE(status.st_mode))
+            while os.sendfile(to_fd, from_fd, None, 1 << 30):
+                pass
+            _copy_owner(status, to_fd)
+    finally:
+        os.close(to_fd)
+
+
+def _copy_owner(status: os.stat_result, fd: int) -> None:
+    os.fchown(fd, status.st_uid, status.st_gid)
+    os.fchmod(fd, stat.S_IMODE(status.st_mode))

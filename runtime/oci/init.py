@@ -9,7 +9,7 @@ import os
 import struct
 import sys
 
-from runtime.oci import devices, exec_fifo, hooks, mounts, namespaces, process_setup, rootfs, sync
+from runtime.oci import devices, exec_fifo, hooks, mounts, namespaces, null_device, process_setup, rootfs, sync
 from runtime.oci import syscalls as sc
 from runtime.oci.cgroups import mounting
 from runtime.oci.errors import OCIError, describe
@@ -116,7 +116,7 @@ def set_up(order: Order, channel: sync.Channel) -> process_setup.Identity:
         from_console_size = process.get("consoleSize", {})
         _console().set_up(order.console_fd, from_console_size, uid, bind_console=True)
     else:
-        devices.reopen_null()
+        null_device.reopen_null()
     seal_root(config)
     process_setup.reset_signals()
     identity = process_setup.become_user(order.prepared, channel.warn)
@@ -142,7 +142,7 @@ def prepare_root(order: Order, root: str, warn: "Callable[[str], None]") -> None
         cgroup_mounter=mounting.Mounter(own_namespace=order.namespaces.has("cgroup")),
     )
     applier.apply(mounts.plan(config, bundle=order.state["bundle"]))
-    if not devices.dev_comes_from_host(config):
+    if not applier.dev_is_bind:
         devices.create(root, devices.plan(config), bind=in_user_namespace(order))
         devices.link(root)
     rootfs.make_working_directory(root, config["process"]["cwd"])

@@ -13,7 +13,7 @@ only in a call of its own. So: bind, then remount with the flags, then propagati
 import os
 import stat
 
-from runtime.oci import id_maps, in_root, mount_options
+from runtime.oci import id_maps, in_root, mount_options, mount_targets
 from runtime.oci import syscalls as sc
 from runtime.oci.errors import ConfigError, OCIError, reason
 
@@ -43,12 +43,6 @@ class Step:
         return f"{self.call}({', '.join(words)})"
 
 
-PROC_FILES_THAT_MAY_BE_COVERED = frozenset(
-    f"/proc/{name}"
-    for name in ("cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg", "slabinfo", "net/dev")
-)
-"""What lxcfs and its like bind over; anything else under /proc could fake what security checks read."""
-
 KEPT_BY_REMOUNT = sc.MS_NOSUID | sc.MS_NODEV | sc.MS_NOEXEC | sc.MS_RDONLY
 """In a user namespace a remount may add flags but not take away these, once the host has set them (they are locked)."""
 
@@ -67,7 +61,7 @@ def plan(
             options.flags |= sc.MS_BIND
         if options.is_bind:
             filesystem_type = "bind"
-        check_target(target, filesystem_type, field)
+        mount_targets.check(target, filesystem_type, field)
         if filesystem_type == "bind":
             steps += _plan_bind(mount.get("source", ""), target, options, bundle, field)
         elif filesystem_type == "cgroup":
@@ -113,16 +107,6 @@ def _plan_filesystem(source: str, target: str, filesystem_type: str, options: mo
     return [Step("mount", target, source=source, type=filesystem_type, flags=flags, data=data)]
 
 
-def check_target(target: str, filesystem_type: str, field: str) -> None:
-    """Refuse a target that would let the image fake /proc."""
-    if target == "/":
-        raise ConfigError(f"{field}.destination", "must not be the root itself")
-    if target == "/proc" and filesystem_type not in ("proc", "bind"):
-        raise ConfigError(f"{field}.destination", f"/proc must be of type proc, not {filesystem_type}")
-    if target.startswith("/proc/") and target not in PROC_FILES_THAT_MAY_BE_COVERED:
-        raise ConfigError(f"{field}.destination", f'"{target}" cannot be mounted because it is inside /proc')
-
-
 class Applier:
     """Carries out the steps against one root file system."""
 
@@ -134,6 +118,10 @@ class Applier:
         self.user_namespace = user_namespace
         self.cgroup_mounter = cgroup_mounter
         """Mounts the cgroup tree on a path: differs between v1 and v2, see cgroups/mounting.py."""
+        self.resolved: dict[str, str] = {}
+        """Where the targets turned out to be: later steps go there, and not where a link leads by then."""
+        self.dev_is_bind = False
+        """Whether /dev shows a directory of the host: then its nodes are not ours to make."""
 
     def apply(self, steps: list[Step]) -> None:
         """Make the calls in order; an error names the target as the container would see it."""
@@ -148,17 +136,35 @@ class Applier:
 
     def mount(self, target: str, source: str, type: str, flags: int, data: str) -> None:
         """Mount on the target, which is made if the image lacks it."""
-        if type in ("proc", "sysfs"):
-            in_root.refuse_symlink(self.root, target, type)
         kind = stat.S_IFDIR
         if flags & sc.MS_BIND:
             kind = stat.S_IFDIR if os.path.isdir(source) else stat.S_IFREG
             os.stat(source)  # a missing source is an error about the source, not about the target
-        fd = in_root.open_or_create(self.root, target, kind)
+        fd = self._open_target(target, "bind" if flags & sc.MS_BIND else type, kind, source)
         try:
             self._mount_on(fd, source, type, flags, self._mapped_owners(target, data))
         finally:
             os.close(fd)
+
+    def _open_target(self, target: str, type: str, kind: int, source: str = "") -> int:
+        """Open the target, and judge the place that it really is: the image's links may lead into /proc."""
+        fd = in_root.open_or_create(self.root, target, kind)
+        try:
+            place = in_root.where(self.root, fd)
+            problem = mount_targets.problem_of_place(target, place, type, source)
+            if problem:
+                raise OCIError(f'error mounting {source or type} to rootfs at "{target}": {problem}')
+        except BaseException:
+            os.close(fd)
+            raise
+        self.resolved[target] = place
+        if place == "/dev":
+            self.dev_is_bind = type == "bind"
+        return fd
+
+    def _again(self, target: str) -> in_root.Opened:
+        """The top mount of a target that was mounted before."""
+        return in_root.Opened(self.root, self.resolved[target], links=False)
 
     def _mapped_owners(self, target: str, data: str) -> str:
         """Leave out uid= and gid= of ids that our user namespace does not have: the kernel would say EINVAL."""
@@ -185,7 +191,7 @@ class Applier:
 
     def remount_bind(self, target: str, set: int, clear: int) -> None:
         """Give a bind mount its own flags; what the mount below has and nobody asked to clear is kept."""
-        with in_root.Opened(self.root, target) as path:
+        with self._again(target) as path:
             present = os.statvfs(path).f_flag & KEPT_BY_REMOUNT
             try:
                 sc.mount("", path, "", sc.MS_REMOUNT | sc.MS_BIND | set | (present & ~clear if clear else 0))
@@ -194,36 +200,41 @@ class Applier:
 
     def remount(self, target: str, flags: int, data: str) -> None:
         """Change the flags of a file system that was just mounted."""
-        with in_root.Opened(self.root, target) as path:
+        with self._again(target) as path:
             sc.mount("", path, "", flags | sc.MS_REMOUNT, data)
 
     def propagate(self, target: str, flags: int) -> None:
         """Make the mount private, slave, shared or unbindable (mount_namespaces(7))."""
-        with in_root.Opened(self.root, target) as path:
+        with self._again(target) as path:
             sc.mount("", path, "", flags)
 
     def mount_setattr(self, target: str, set: int, clear: int) -> None:
         """Attributes for a whole tree of mounts, which mount(2) cannot do (Linux 5.12)."""
-        with in_root.Opened(self.root, target) as path:
+        with self._again(target) as path:
             sc.mount_setattr(-100, path, sc.AT_RECURSIVE, set, clear)
 
     def mount_copy_up(self, target: str, source: str, type: str, flags: int, data: str) -> None:
         """A tmpfs that starts with what the image has at its place."""
-        from_fd = in_root.open_or_create(self.root, target, stat.S_IFDIR)
+        under_fd = self._open_target(target, type, stat.S_IFDIR)
         try:
-            self._mount_on(from_fd, source, type, flags, data)
+            self._mount_on(under_fd, source, type, flags, data)
             # the old fd still leads under the new mount: read there, write through the path
-            with in_root.Opened(self.root, target) as path:
-                in_root.copy_tree(f"/proc/self/fd/{from_fd}", path)
+            with self._again(target) as path:
+                from_fd = os.open(f"/proc/self/fd/{under_fd}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                to_fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                try:
+                    in_root.copy_tree(from_fd, to_fd)
+                finally:
+                    os.close(from_fd)
+                    os.close(to_fd)
         finally:
-            os.close(from_fd)
+            os.close(under_fd)
 
     def mount_cgroup(self, target: str, flags: int) -> None:
-        fd = in_root.open_or_create(self.root, target, stat.S_IFDIR)
-        os.close(fd)
-        self.cgroup_mounter.mount(self.root, target, flags)
+        os.close(self._open_target(target, "cgroup", stat.S_IFDIR))
+        self.cgroup_mounter.mount(self.root, self.resolved[target], flags)
 
     def seal_cgroup(self, target: str, flags: int) -> None:
         """Read-only only after the controllers below are in place."""
-        with in_root.Opened(self.root, target) as path:
+        with self._again(target) as path:
             sc.mount("", path, "", sc.MS_REMOUNT | sc.MS_BIND | flags)

@@ -13,6 +13,7 @@ Everything that Python needs is imported by now: after pivot_root there is no st
 """
 
 import os
+import stat
 
 from runtime.oci import capabilities, executable, lsm, scheduling
 from runtime.oci import syscalls as sc
@@ -203,13 +204,17 @@ def environment(process: "dict[str, Any]", uid: int) -> dict[str, str]:
 
 def _home_of(uid: int) -> str:
     try:
-        with open("/etc/passwd", encoding="utf-8", errors="surrogateescape") as file:
-            for line in file:
-                fields = line.rstrip("\n").split(":")
-                if len(fields) >= 6 and fields[2] == str(uid):
-                    return fields[5] or "/"
+        # the image's: a FIFO in its place must not hold us, nor a device feed us for ever
+        fd = os.open("/etc/passwd", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
-        pass  # an image need not have one
+        return "/"  # an image need not have one
+    with open(fd, encoding="utf-8", errors="surrogateescape") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return "/"
+        for line in file:
+            fields = line.rstrip("\n").split(":")
+            if len(fields) >= 6 and fields[2] == str(uid):
+                return fields[5] or "/"
     return "/"
 
 

@@ -8,9 +8,9 @@ has to come last because everything before still writes.
 import os
 import stat
 
-from runtime.oci import in_root
+from runtime.oci import in_root, null_device
 from runtime.oci import syscalls as sc
-from runtime.oci.errors import OCIError
+from runtime.oci.errors import OCIError, reason
 
 PROPAGATION = {
     "": sc.MS_SLAVE | sc.MS_REC,
@@ -20,8 +20,10 @@ PROPAGATION = {
     "rslave": sc.MS_SLAVE | sc.MS_REC,
     "private": sc.MS_PRIVATE | sc.MS_REC,
     "rprivate": sc.MS_PRIVATE | sc.MS_REC,
-    "unbindable": sc.MS_UNBINDABLE | sc.MS_REC,
+    # while the root is being made it has to be bound itself: unbindable only in the end
+    "unbindable": sc.MS_SLAVE | sc.MS_REC,
 }
+"""What linux.rootfsPropagation means for the mounts that the new mount namespace starts with."""
 
 
 def detach_from_host(root: str, propagation: str) -> None:
@@ -80,7 +82,10 @@ def move_and_chroot(root: str) -> None:
 
 def make_working_directory(root: str, cwd: str) -> None:
     """The directory that process.cwd names is made if the image lacks it."""
-    os.close(in_root.open_or_create(root, os.path.normpath(cwd), stat.S_IFDIR))
+    try:
+        os.close(in_root.open_or_create(root, os.path.normpath(cwd), stat.S_IFDIR))
+    except OSError as error:
+        raise OCIError(f'process.cwd: cannot make "{cwd}": {reason(error)}') from None
 
 
 def seal(*, readonly: bool, propagation: str, readonly_dev: bool) -> None:
@@ -88,7 +93,9 @@ def seal(*, readonly: bool, propagation: str, readonly_dev: bool) -> None:
     if readonly_dev:
         sc.mount("", "/dev", "", sc.MS_REMOUNT | sc.MS_BIND | sc.MS_RDONLY | _present_flags("/dev"))
     if propagation:
-        sc.mount("", "/", "", PROPAGATION[propagation])
+        # the root alone, for each mount below has what its own options ask for
+        unbindable = propagation == "unbindable"
+        sc.mount("", "/", "", sc.MS_UNBINDABLE if unbindable else PROPAGATION[propagation] & ~sc.MS_REC)
     if readonly:
         sc.mount("", "/", "", sc.MS_REMOUNT | sc.MS_BIND | sc.MS_RDONLY | _present_flags("/"))
 
@@ -102,15 +109,27 @@ def mask(paths: list[str]) -> None:
     """linux.maskedPaths: cover what the container shall not read; what does not exist needs no cover."""
     for path in paths:
         try:
-            sc.mount("/dev/null", path, "", sc.MS_BIND)
-        except FileNotFoundError:
-            if os.path.lexists("/dev/null"):
-                continue
-            raise OCIError("linux.maskedPaths: the container has no /dev/null to cover files with") from None
-        except NotADirectoryError:
-            # the path is a directory (or leads through a file): cover it with an empty one that takes no writes
-            if os.path.isdir(path):
-                sc.mount("tmpfs", path, "tmpfs", sc.MS_RDONLY, "nr_blocks=1,nr_inodes=1")
+            is_directory = stat.S_ISDIR(os.stat(path).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if is_directory:
+            # an empty one that takes no writes
+            sc.mount("tmpfs", path, "tmpfs", sc.MS_RDONLY, "nr_blocks=1,nr_inodes=1")
+        else:
+            _cover_with_null(path)
+
+
+def _cover_with_null(path: str) -> None:
+    """What is looked at is what is mounted: with mount(2), /dev/null could become another file in between."""
+    try:
+        tree_fd = sc.open_tree(sc.AT_FDCWD, "/dev/null", sc.OPEN_TREE_CLONE | sc.OPEN_TREE_CLOEXEC)
+    except FileNotFoundError:
+        raise OCIError("linux.maskedPaths: the container has no /dev/null to cover files with") from None
+    try:
+        null_device.check(tree_fd)
+        sc.move_mount(tree_fd, "", sc.AT_FDCWD, path, sc.MOVE_MOUNT_F_EMPTY_PATH | sc.MOVE_MOUNT_T_SYMLINKS)
+    finally:
+        os.close(tree_fd)
 
 
 def make_readonly(paths: list[str]) -> None:

@@ -27,7 +27,7 @@ _NUMBERS = {
         "ioprio_set": 30, "sched_setattr": 274,
     },
 }  # fmt: skip
-_GENERIC = {"close_range": 436, "openat2": 437, "mount_setattr": 442}
+_GENERIC = {"open_tree": 428, "move_mount": 429, "close_range": 436, "openat2": 437, "mount_setattr": 442}
 """Calls newer than Linux 5.1 have one number on every architecture."""
 
 CLONE_NEWTIME = 0x00000080
@@ -49,6 +49,10 @@ MNT_DETACH = 2
 
 AT_RECURSIVE = 0x8000
 AT_EMPTY_PATH = 0x1000
+OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC = 1, os.O_CLOEXEC
+MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_SYMLINKS = 0x04, 0x10
+AT_FDCWD = -100
+PROC_SUPER_MAGIC = 0x9FA0
 MOUNT_ATTR_RDONLY = 1
 
 RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH, RESOLVE_IN_ROOT = 1, 2, 4, 8, 16
@@ -108,6 +112,30 @@ def mount_setattr(dirfd: int, path: str, flags: int, attr_set: int, attr_clr: in
     _syscall(
         "mount_setattr", dirfd, os.fsencode(path), flags, ctypes.byref(attributes), ctypes.sizeof(attributes), path=path
     )
+
+
+def open_tree(dirfd: int, path: str, flags: int) -> int:
+    return _syscall("open_tree", dirfd, os.fsencode(path), ctypes.c_uint(flags), path=path)
+
+
+def move_mount(from_dirfd: int, from_path: str, to_dirfd: int, to_path: str, flags: int) -> None:
+    _syscall(
+        "move_mount",
+        from_dirfd,
+        os.fsencode(from_path),
+        to_dirfd,
+        os.fsencode(to_path),
+        ctypes.c_uint(flags),
+        path=to_path,
+    )
+
+
+def statfs_type(path: str) -> int:
+    """f_type of statfs(2), the file system's magic number, which os.statvfs leaves out."""
+    buffer = (ctypes.c_long * 64)()
+    if _libc.statfs(os.fsencode(path), buffer) < 0:
+        _raise(path)
+    return int(buffer[0])
 
 
 def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) -> int:

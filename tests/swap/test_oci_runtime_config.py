@@ -209,6 +209,40 @@ def test_root_propagation_is_as_asked(box: Box, propagation: str, optional: str)
         assert [optional] == [tag[: tag.index(":") + 1] for tag in tags] or (not optional and not tags)
 
 
+@pytest.mark.parametrize("box", ["crun", "glassbottom-oci"], indirect=True)  # runc 1.1 fails: invalid argument
+def test_root_may_be_unbindable(box: Box) -> None:
+    """The runtime itself has to bind it before it is."""
+    box.config["linux"]["rootfsPropagation"] = "unbindable"
+
+    assert ["unbindable"] == propagation_in(box)["/"]
+
+
+@pytest.mark.parametrize("root", ["rshared", "rslave", "rprivate"])
+@pytest.mark.parametrize("box", ["runc", "glassbottom-oci"], indirect=True)  # crun 1.8 does all mounts last
+def test_mounts_keep_their_own_propagation(box: Box, root: str) -> None:
+    """Whatever the root's is: -v A:B:rshared asks for a shared root, and the other mounts are still private."""
+    source = box.directory / "source"
+    source.mkdir()
+    box.config["linux"]["rootfsPropagation"] = root
+    for name, word in (("alone", "rprivate"), ("shared", "rshared")):
+        options = ["rbind", word]
+        box.config["mounts"].append(
+            {"destination": f"/data/{name}", "type": "bind", "source": str(source), "options": options}
+        )
+
+    found = propagation_in(box)
+
+    assert [] == found["/data/alone"]
+    assert any(tag.startswith("shared:") for tag in found["/data/shared"])
+    assert not any(tag.startswith("shared:") for tag in found["/proc"])
+
+
+def propagation_in(box: Box) -> dict[str, list[str]]:
+    """The optional fields of each mount that the container sees (proc_pid_mountinfo(5))."""
+    lines = [line.split(" - ")[0].split() for line in box.shell("cat /proc/self/mountinfo")]
+    return {words[4]: words[6:] for words in lines}
+
+
 @pytest.mark.parametrize("box", ["runc", "glassbottom-oci"], indirect=True)  # crun 1.8 copies nothing
 def test_tmpcopyup_starts_with_what_the_image_has(box: Box) -> None:
     """A tmpfs that is filled from the directory it covers, and whose changes stay in it."""

@@ -76,6 +76,8 @@ class ActionFold:
             calls, fields = self._capabilities(pid, sequence, fields)
         elif name == "move_mount":
             calls, fields = self._moved(pid, sequence, event, fields)
+            found = masked(Intent(found.action, fields))
+            fields = found.fields
         elif "target" in fields or "path" in fields:
             self._resolve(pid, fields)
             if found.action == "MountAttached":

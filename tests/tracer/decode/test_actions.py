@@ -128,6 +128,16 @@ def test_new_mount_api_is_one_mount() -> None:
     assert action.calls == (1, 2, 3, 4, 5)
 
 
+def test_null_device_moved_over_a_file_masks_it() -> None:
+    """open_tree and move_mount do what a bind mount of /dev/null does, and say so."""
+    tracee = Tracee()
+    tracee.call("open_tree", 0, 0, 1, result=4, data={"1": b"/dev/null"})
+
+    [action] = tracee.call("move_mount", 4, 0, 0, 0, 4, data={"1": b"", "3": b"/proc/keys"})
+
+    assert ("PathMasked", "/proc/keys", "/dev/null") == (action.action, action.fields["path"], action.fields["how"])
+
+
 def test_bounding_set_and_capset_are_one_action() -> None:
     """Twenty-odd prctl calls and a capset: one action that cites them all."""
     tracee = Tracee()
