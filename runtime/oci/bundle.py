@@ -7,17 +7,13 @@ than ignored, where ignoring it would leave a container less confined than its a
 
 import os
 
-from runtime.oci import namespaces, plain_json, scheduling, schema
+from runtime.oci import namespaces, plain_json, process_object, schema
 from runtime.oci.errors import ConfigError, OCIError
 from runtime.oci.version import SPEC_VERSION, is_spoken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-
-MAX_ID = (1 << 31) - 1
-"""The largest user and group id that runc takes, too."""
 
 
 def load(directory: str) -> "dict[str, Any]":
@@ -43,7 +39,7 @@ def check(config: "Any", directory: str) -> "dict[str, Any]":
     if "process" not in config:
         # the spec lets create do without and start insist: one clear sentence now is kinder
         raise ConfigError("process", "is required")
-    check_process(config["process"])
+    process_object.check(config["process"])
     _check_root(config["root"], directory)
     _check_linux(config)
     for name, hooks in config.get("hooks", {}).items():
@@ -58,46 +54,6 @@ def check(config: "Any", directory: str) -> "dict[str, Any]":
                 raise ConfigError(f"mounts[{index}].{field}", "id-mapped mounts are not supported by this runtime")
     checked: dict[str, Any] = config
     return checked
-
-
-def load_process(path: str) -> "dict[str, Any]":
-    """Read the process object that `exec --process FILE` is given."""
-    try:
-        with open(path, "rb") as file:
-            process = plain_json.loads(file.read())
-    except ValueError as error:
-        raise OCIError(f"{path}: not valid JSON: {error}") from None
-    schema.check(process, schema.PROCESS, "process")
-    process = schema.without_nulls(process)
-    check_process(process)
-    checked: dict[str, Any] = process
-    return checked
-
-
-def check_process(process: "dict[str, Any]") -> None:
-    """The rules of the process object that are not about types."""
-    if not process["args"]:
-        raise ConfigError("process.args", "must not be empty")
-    if not process["cwd"].startswith("/"):
-        raise ConfigError("process.cwd", f'"{process["cwd"]}" must be absolute')
-    for index, variable in enumerate(process.get("env", [])):
-        if "=" not in variable or variable.startswith("="):
-            raise ConfigError(f"process.env[{index}]", f'"{variable}" is not NAME=VALUE')
-    scheduling.plan(process)
-    if process.get("execCPUAffinity"):
-        raise ConfigError("process.execCPUAffinity", "is not supported by this runtime")
-    _check_ids(process.get("user", {}))
-    if any("\0" in word for word in (*process["args"], *process.get("env", []), process["cwd"])):
-        raise ConfigError("process", "args, env and cwd must not contain a NUL character")
-
-
-def _check_ids(user: "dict[str, Any]") -> None:
-    """-1, also written as 2**32 - 1, means "leave as it is" to setresuid(2): the process would stay root."""
-    ids: list[tuple[str, int]] = [(name, user[name]) for name in ("uid", "gid") if name in user]
-    ids += [(f"additionalGids[{index}]", gid) for index, gid in enumerate(user.get("additionalGids", []))]
-    for name, number in ids:
-        if not 0 <= number <= MAX_ID:
-            raise ConfigError(f"process.user.{name}", f"{number} is not in range 0 to {MAX_ID}")
 
 
 def _check_root(root: "dict[str, Any]", directory: str) -> None:

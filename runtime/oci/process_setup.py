@@ -13,9 +13,8 @@ Everything that Python needs is imported by now: after pivot_root there is no st
 """
 
 import os
-import stat
 
-from runtime.oci import capabilities, executable, lsm, scheduling
+from runtime.oci import capabilities, environment, executable, lsm, scheduling
 from runtime.oci import syscalls as sc
 from runtime.oci.errors import OCIError, reason
 
@@ -144,7 +143,7 @@ def become_user(prepared: Prepared, warn: "Callable[[str], None]") -> Identity:
     else:
         os.umask(0o022)
     _set_capabilities(prepared)
-    env = environment(process, uid)
+    env = environment.of(process, uid)
     _enter_working_directory(process["cwd"])
     path = executable.find(process["args"][0], env.get("PATH", ""))
     prepared.own_executable.refuse(path)
@@ -192,30 +191,6 @@ def _set_capabilities(prepared: Prepared) -> None:
 def loads_with_privilege(prepared: Prepared) -> bool:
     """Whether the seccomp filter needs CAP_SYS_ADMIN."""
     return bool(prepared.seccomp_program) and not prepared.no_new_privileges
-
-
-def environment(process: "dict[str, Any]", uid: int) -> dict[str, str]:
-    """process.env, and HOME out of the image's /etc/passwd where it is not given."""
-    env = dict(variable.partition("=")[::2] for variable in process.get("env", []))
-    if not env.get("HOME"):
-        env["HOME"] = _home_of(uid)
-    return env
-
-
-def _home_of(uid: int) -> str:
-    try:
-        # the image's: a FIFO in its place must not hold us, nor a device feed us for ever
-        fd = os.open("/etc/passwd", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    except OSError:
-        return "/"  # an image need not have one
-    with open(fd, encoding="utf-8", errors="surrogateescape") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return "/"
-        for line in file:
-            fields = line.rstrip("\n").split(":")
-            if len(fields) >= 6 and fields[2] == str(uid):
-                return fields[5] or "/"
-    return "/"
 
 
 def _enter_working_directory(cwd: str) -> None:

@@ -2,7 +2,7 @@
 
 import os
 
-from runtime.oci import bundle, exec_process, processes, state
+from runtime.oci import exec_process, process_object, processes, state
 from runtime.oci.commands import arguments
 from runtime.oci.commands import run as foreground
 from runtime.oci.errors import OCIError, UsageError
@@ -75,7 +75,7 @@ def process_of(container: state.Container, found: Arguments) -> "dict[str, Any]"
     """The process object: from a file, or the container's own with what the flags change."""
     path = found.value("process")
     if path:
-        process = bundle.load_process(path)
+        process = process_object.load(path)
         own = container.config()["process"]
         # as with runc, what the container's own process is scheduled by holds where the file says nothing else
         process = {name: own[name] for name in ("scheduler", "ioPriority") if name in own} | process
@@ -87,7 +87,7 @@ def process_of(container: state.Container, found: Arguments) -> "dict[str, Any]"
         process["args"] = found.positionals[1:]
         process["terminal"] = False
         _change(process, found)
-        bundle.check_process(process)
+        process_object.check(process)
     if "tty" in found.switches:
         process["terminal"] = True
     return process

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runtime.oci import bundle, capabilities, id_maps, namespaces, rlimits, scheduling, sysctl
+from runtime.oci import bundle, capabilities, id_maps, namespaces, process_object, rlimits, scheduling, sysctl
 from runtime.oci.commands.spec import default_spec, make_rootless
 from runtime.oci.errors import ConfigError, OCIError
 
@@ -167,7 +167,7 @@ def test_process_file_is_checked_like_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "process.json").write_text(json.dumps({"args": ["sh"], "cwd": 1}))
 
     with pytest.raises(ConfigError, match=r"process\.cwd: expected a string"):
-        bundle.load_process(str(tmp_path / "process.json"))
+        process_object.load(str(tmp_path / "process.json"))
 
 
 def test_capabilities_are_cut_to_what_we_hold_and_the_rest_is_named() -> None:

@@ -13,7 +13,7 @@ INSIDE = (
     "init", "process_setup", "mounts", "in_root", "rootfs", "devices", "hooks", "executable", "lsm", "sysctl",
     "exec_fifo", "sync", "capabilities", "intermediate", "namespaces", "console", "cgroups/mounting", "cgroups/probe",
     "mount_options", "syscalls", "processes",
-    "scheduling", "mount_targets", "null_device",
+    "scheduling", "mount_targets", "null_device", "environment",
 )  # fmt: skip
 """Modules whose code runs in the container's processes."""
 
