@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from difflib import SequenceMatcher
+from itertools import zip_longest
 
 from tests.parity.normal import same
 
@@ -16,7 +17,26 @@ Threads = Mapping[str, list[str]]
 _CALL = re.compile(r"(\w+)\((.*)\) = (.*)|(\w+)\((.*)")
 _OPENERS, _CLOSERS = "([{<", ")]}>"
 _WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]{2,}")
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"|<[^>]*>')
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_DESCRIPTOR = re.compile(r"(?<=[\w])<([^<>]*)>")
+_VARIES = re.compile(r"(?:[T?][\d.]*#)?\b\d+\b|\bADDR\b")
+STEADY = frozenset(
+    """
+    bind bpf capget capset chdir chmod chown chroot clone dup3 execveat fchdir fchmodat fchown fchownat fsconfig
+    fsmount fsopen keyctl mknodat mount mount_setattr move_mount open_tree pivot_root rename renameat seccomp
+    setdomainname setgid setgroups sethostname setns setresgid setresuid setsid setuid symlinkat umask umount2 unshare
+    """.split()
+)
+"""Calls that make the container: always the same ones, whatever Go does beside."""
+_ORDERED = frozenset(
+    """
+    capset chroot keyctl mount pivot_root seccomp setdomainname setgid setgroups sethostname setns setresgid setresuid
+    setsid setuid umount2 unshare
+    """.split()
+)
+"""Those of them that a Go program must make in a thread that it holds on to: the others may be made by any."""
+_BY_CHANCE = frozenset({"exit", "signal SIGURG", "rt_sigreturn"})
+"""Go interrupts its own threads by SIGURG, as often as the scheduler makes it necessary, wherever they are."""
 _OFTEN = 3
 """A word that one log uses this often and the other never is a difference; less may be chance."""
 
@@ -55,11 +75,47 @@ def word_differences(strace: Threads, ours: Threads) -> dict[Difference, tuple[s
             missing = sorted(word for word, count in only.items() if count >= _OFTEN and word not in other)
             if missing:
                 found.setdefault(Difference(key), (f"only {who} says", " ".join(missing)))
+    return {**found, **_steady_differences(strace, ours)}
+
+
+def _steady_differences(strace: Threads, ours: Threads) -> dict[Difference, tuple[str, str]]:
+    """Calls that make the container and are in one log only; else threads that make them in another order."""
+    found: dict[Difference, tuple[str, str]] = {}
+    theirs, mine = _steady(strace), _steady(ours)
+    one, two = (Counter(line for lines in each for line in lines) for each in (theirs, mine))
+    for line in one - two:
+        found.setdefault(Difference((_call(line), "only strace")), (line, ""))
+    for line in two - one:
+        found.setdefault(Difference((_call(line), "only ours")), ("", line))
+    if found:
+        return found
+    theirs, mine = _in_order(theirs), _in_order(mine)
+    for sequence in Counter(theirs) - Counter(mine):
+        others = [each for each in mine if each not in theirs] or [()]
+        near = max(others, key=lambda other: SequenceMatcher(None, sequence, other, autojunk=False).ratio())
+        place = next(place for place, pair in enumerate(zip_longest(sequence, near)) if pair[0] != pair[1])
+        shown = ["".join(each[place : place + 1]) for each in (sequence, near)]
+        found.setdefault(Difference((_call(shown[0] or shown[1]), "order")), (shown[0], shown[1]))
+    return found
+
+
+def _in_order(threads: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    ordered = (tuple(line for line in lines if _call(line) in _ORDERED) for lines in threads)
+    return [lines for lines in ordered if lines]
+
+
+def _steady(threads: Threads) -> list[tuple[str, ...]]:
+    """Each thread's calls that make the container, without the numbers, which are Go's to give."""
+    found = []
+    for lines in threads.values():
+        kept = [_VARIES.sub("N", line) for line in lines if _is_steady(line)]
+        if kept:
+            found.append(tuple(kept))
     return found
 
 
 def _vocabulary(threads: Threads) -> dict[tuple[str, str], Counter[str]]:
-    """(call, place) -> how often each word is said there; strings and file names do not count, nor failed calls.
+    """(call, place) -> how often each word is said there; of strings none, of a file what kind it is; no failed calls.
 
     Whether a call fails (EAGAIN, EINTR) is a matter of time, and nothing is decoded of what it would have filled.
     """
@@ -67,12 +123,27 @@ def _vocabulary(threads: Threads) -> dict[tuple[str, str], Counter[str]]:
     for lines in threads.values():
         for line in lines:
             call, arguments, result = _taken_apart(line)
-            if result.startswith(("-1", "?")) or call == "exit":
+            if result.startswith(("-1", "?")) or call in _BY_CHANCE:
                 continue
             places = [(f"argument {place}", text) for place, text in enumerate(arguments, 1)]
             for place, text in [*places, ("result", result)]:
-                words.setdefault((call, place), Counter()).update(_WORD.findall(_STRING.sub("", text)))
+                words.setdefault((call, place), Counter()).update(_WORD.findall(_kinds(text)))
     return words
+
+
+def _is_steady(line: str) -> bool:
+    """Threads, and the processes of a shell that waits, are made as often as time will have it."""
+    call = _call(line)
+    return call in STEADY and (call != "clone" or "CLONE_NEW" in line) and not _taken_apart(line)[2].startswith("?")
+
+
+def _kinds(text: str) -> str:
+    """Strings taken out, and of each descriptor's file only its kind left: `kind_pipe`, `kind_file`."""
+    return _DESCRIPTOR.sub(lambda found: f" kind_{_kind(found[1])} ", _STRING.sub("", text))
+
+
+def _kind(file: str) -> str:
+    return "file" if file.startswith("/") else file.partition(":[")[0]
 
 
 def _paired(strace: list[str], ours: list[str]) -> Iterator[tuple[str, str]]:

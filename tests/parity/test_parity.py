@@ -138,3 +138,49 @@ def test_comparison_of_words_sees_a_structure_that_is_an_address() -> None:
     found = word_differences(theirs, ours)
 
     assert list(found) == [Difference(("fstat", "argument 2"))]
+
+
+@pytest.mark.parametrize(
+    ("damage", "place"),
+    [
+        (lambda line: [], "only strace"),
+        (lambda line: [line.replace("<pipe:[7]>", "</etc/passwd>")], "result"),
+        (lambda line: [line.replace("/proc", "/sys")], "only ours"),
+    ],
+    ids=["lost", "descriptors renamed", "argument changed"],
+)
+def test_comparison_of_words_sees_a_damaged_line(damage: Callable[[str], list[str]], place: str) -> None:
+    """A call that makes the container may not be lost or say something else, nor a descriptor be another."""
+    found = word_differences(
+        _CONTAINER, {name: [new for line in _CONTAINER[name] for new in damage(line)] for name in _CONTAINER}
+    )
+
+    assert place in {difference[1] for difference in found}
+
+
+def test_comparison_of_words_sees_order_and_threads() -> None:
+    """The same calls backwards, or all in one thread, are not the same."""
+    backwards = {name: lines[::-1] for name, lines in _CONTAINER.items()}
+    together = {"T": [line for lines in _CONTAINER.values() for line in lines]}
+
+    assert {difference[1] for difference in word_differences(_CONTAINER, backwards)} == {"order"}
+    assert {difference[1] for difference in word_differences(_CONTAINER, together)} == {"order"}
+
+
+def test_comparison_of_words_does_not_mind_what_go_does_beside() -> None:
+    """Interrupts, waits, and which numbers descriptors have."""
+    beside = ["--- SIGURG {si_signo=SIGURG, si_code=SI_TKILL} ---", "futex(ADDR, FUTEX_WAIT, 0, NULL) = 0"]
+    other = {name: [*beside * 5, *[line.replace("6", "11") for line in lines]] for name, lines in _CONTAINER.items()}
+    theirs = {name: [*beside, beside[0].replace("TKILL", "USER") * 3, *lines] for name, lines in _CONTAINER.items()}
+
+    assert word_differences(theirs, other) == {}
+
+
+_CONTAINER = {
+    "T": [*['openat(AT_FDCWD</>, "/run/fifo", O_RDONLY) = 6<pipe:[7]>'] * 3, "setsid() = 5", 'chdir("/tmp") = 0'],
+    "T.1": [
+        'mount("proc", "/proc", "proc", 0, NULL) = 0',
+        'pivot_root(".", ".") = 0',
+        'sethostname("box", 3) = 0',
+    ],
+}
