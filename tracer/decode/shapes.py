@@ -128,6 +128,7 @@ _WORDS: dict[str, Show] = {
     "fd": shown.fd, "dirfd": shown.dirfd, "path": shown.path, "text": shown.path, "argv": shown.argv,
     "late": shown.late_path, "envp": shown.environment, "out": shown.output, "in": shown.given,
     "random": shown.random_bytes, "entries": shown.entries, "open": shown.opening, "open_more": shown.open_more,
+    "open_how": shown.open_how,
     "mode": shown.mode, "filemode": shown.file_mode, "device": shown.device, "num": shown.number,
     "short": shown.short, "offset": shown.whole_number, "size": shown.unsigned, "hex": shown.hexadecimal,
     "short_hex": shown.short_hexadecimal, "owner": shown.owner, "ptr": shown.pointer, "no": shown.omitted,

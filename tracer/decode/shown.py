@@ -198,6 +198,12 @@ def opening(shown: Shown, place: int) -> str:
     return structures.open_flags(shown.event.arguments[place] & 0xFFFFFFFF, is_arm=shown.is_arm)
 
 
+def open_how(shown: Shown, place: int) -> str:
+    """A struct open_how."""
+    data = shown.memory(place)
+    return structures.open_how(data, is_arm=shown.is_arm) if data is not None else pointer(shown, place)
+
+
 def open_more(shown: Shown, place: int) -> str:
     """Those flags of open(2) that dup3 and pipe2 take."""
     return flags.bits(shown.event.arguments[place] & 0xFFFFFFFF, flags.OPEN_AARCH64 if shown.is_arm else flags.OPEN)

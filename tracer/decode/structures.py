@@ -118,12 +118,12 @@ def _address(value: int) -> str:
     return hex(value) if value else "NULL"
 
 
-def open_how(raw: bytes) -> str:
+def open_how(raw: bytes, *, is_arm: bool) -> str:
     """`struct open_how` of openat2(2)."""
     if len(raw) < 24:
         return quote(raw)
     how, mode, resolve = struct.unpack_from("<3Q", raw)
-    parts = ["flags=" + open_flags(how)]
+    parts = ["flags=" + open_flags(how, is_arm=is_arm)]
     if mode:
         parts.append(f"mode={mode:#05o}".replace("0o", "0"))
     return "{" + ", ".join([*parts, "resolve=" + flags.bits(resolve, flags.RESOLVE)]) + "}"

@@ -108,6 +108,7 @@ def _record(launch: Launch, options: argparse.Namespace, control: Control | None
             "listen": lambda task: story.before_listen(),
             "rt_sigreturn": lambda task: calls.before_sigreturn(task),
         },
+        machine,
     )
     calls = Calls(chronicle, census, plans, fdtable, redactor, bindings.AUDIT_ARCH[machine])
     loop = Loop(chronicle, census, calls)

@@ -108,10 +108,11 @@ STRUCT_LIMIT = 65536
 """Captured of one structure whose length the tracee gives (a BPF program is at most 4096 * 8)."""
 
 
-def notation(name: str) -> str:
+def notation(name: str, machine: str) -> str:
     """The line of a call in the table above; empty where nothing is read."""
     if name in CALLS:
-        return CALLS[name]
+        # A struct epoll_event is packed on x86_64 alone.
+        return CALLS[name].replace("12", "16") if name.startswith("epoll") and machine != "x86_64" else CALLS[name]
     if name in _PATHS.split():
         return "path0"
     return "path1" if name in _PATHS_AT.split() else ""

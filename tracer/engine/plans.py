@@ -40,13 +40,15 @@ class Plan:
         *("names_given", "prepare", "readers", "reports_entry", "streams"),
     )
 
-    def __init__(self, signature: SyscallSignature, effect: Effect | None, prepare: Preparation | None) -> None:
+    def __init__(
+        self, signature: SyscallSignature, effect: Effect | None, prepare: Preparation | None, machine: str
+    ) -> None:
         self.name = signature.name
         self.count = len(signature.arguments)
         self.fds = fd_arguments(signature.arguments)
         self.first_fd = self.fds[0] if len(self.fds) == 1 else -1
         """The only descriptor argument, which is the common case; -1 where there are none or several."""
-        words = notation(signature.name).split()
+        words = notation(signature.name, machine).split()
         self.readers = tuple(_reader(word) for word in words if not word.startswith("before"))
         self.before = tuple(_reader(word) for word in words if word.startswith("before"))
         """What is read before the call, because it will be overwritten."""
@@ -66,14 +68,17 @@ class Plan:
 
 
 def compile_plans(
-    signatures: Mapping[int, SyscallSignature], effects: Mapping[str, Effect], preparations: Mapping[str, Preparation]
+    signatures: Mapping[int, SyscallSignature],
+    effects: Mapping[str, Effect],
+    preparations: Mapping[str, Preparation],
+    machine: str,
 ) -> dict[int, Plan]:
     """A plan for every number that has a name, and at -1 the one for all others."""
     plans = {
-        number: Plan(signature, effects.get(signature.name), preparations.get(signature.name))
+        number: Plan(signature, effects.get(signature.name), preparations.get(signature.name), machine)
         for number, signature in signatures.items()
     }
-    plans[-1] = Plan(SyscallSignature("unknown", UNKNOWN_ARGUMENTS), None, None)
+    plans[-1] = Plan(SyscallSignature("unknown", UNKNOWN_ARGUMENTS), None, None, machine)
     return plans
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tracer.decode.shapes import SHAPES
 from tracer.decode.text import arguments, format_call, result_text
+from tracer.engine.capture import notation
 from tracer.events import SyscallEntered, SyscallExited, SyscallSignature
 
 Data = dict[str, bytes | None]
@@ -161,3 +162,22 @@ def test_a_call_with_too_few_arguments_is_printed_by_its_number() -> None:
     assert format_call(event, fcntl) == "syscall_72(0x3) = 1"
     assert arguments(event, fcntl)[0].text == "3"
     assert result_text(event, fcntl) == "1"
+
+
+def test_open_how_is_read_as_its_machine_writes_it() -> None:
+    """O_DIRECTORY and O_NOFOLLOW are other bits on aarch64."""
+    openat2 = signature("openat2", "dfd:int, filename:const char *, how:struct open_how *, usize:size_t")
+    how = struct.pack("<3Q", 0o40000 | 0o100000, 0, 0)
+    event = SyscallExited(0, 1, 437, (AT_FDCWD, 1, 2, 24), 3, 0, {"1": b"/x", "2": how}, {})
+
+    assert "flags=O_RDONLY|O_DIRECTORY|O_NOFOLLOW," in format_call(event, openat2, machine="aarch64")
+
+
+def test_events_of_epoll_are_read_as_its_machine_writes_them() -> None:
+    """12 bytes each on x86_64, 16 elsewhere: captured and shown alike."""
+    epoll_pwait = signature("epoll_pwait", "epfd:int, events:struct epoll_event *, maxevents:int, timeout:int")
+    for machine, raw in (("x86_64", struct.pack("<IQ", 1, 7)), ("aarch64", struct.pack("<I4xQ", 1, 7))):
+        event = SyscallExited(0, 1, 22, (3, 1, 8, 0), 1, 0, {"1": raw}, {})
+
+        assert "[{events=EPOLLIN, data={u32=7, u64=7}}]" in format_call(event, epoll_pwait, machine=machine)
+        assert f"result1*{len(raw)}" in notation("epoll_pwait", machine)
