@@ -4,7 +4,8 @@
     fsopen, fsconfig ..., fsmount, move_mount       -> MountAttached with type, source and options
     openat(O_PATH) = 6, mount(.., "/proc/self/fd/6") -> MountAttached on the path that 6 names
 
-A failed call is no action. What is remembered of a process is bounded, and forgotten when it executes another program.
+A failed call is no action. What is remembered of a process is bounded, and forgotten when it ends or executes another
+program.
 """
 
 import re
@@ -70,7 +71,8 @@ class ActionFold:
         fields = found.fields
         if found.action == "BoundingCapabilityDropped":
             dropped = self._bounding.setdefault(pid, [])
-            dropped.append((sequence, str(fields["capability"])))
+            if len(dropped) < _REMEMBERED:
+                dropped.append((sequence, str(fields["capability"])))
             return []
         if found.action == "CapabilitiesDropped":
             calls, fields = self._capabilities(pid, sequence, fields)
@@ -89,6 +91,13 @@ class ActionFold:
                 found = Intent("MountAttached", {"target": fields["path"], **made})
                 fields = found.fields
         return [ActionSeen(event.time_ns, event.tid, pid, found.action, fields, calls)]
+
+    def forget(self, pid: int) -> None:
+        """The process has ended, or executes another program: what it had begun is finished or lost."""
+        self._bounding.pop(pid, None)
+        for remembered in (self._mounts, self._paths):
+            for key in [key for key in remembered if key[0] == pid]:
+                del remembered[key]
 
     def _capabilities(
         self, pid: int, sequence: int, fields: dict[str, Scalar]

@@ -184,10 +184,14 @@ def _listen(call: Call) -> Intent:
 
 
 def _kill(call: Call) -> Intent | None:
-    number = call.number(1)
+    number = call.number(2 if call.name == "tgkill" else 1)
     if number in (0, _SIGURG):
         return None  # a question whether it lives; Go's preemption of its own threads
-    return Intent("SignalSent", {"signal": flags.enum(number, flags.SIGNALS), "pid": call.number(0)})
+    fields: dict[str, Scalar] = {"signal": flags.enum(number, flags.SIGNALS)}
+    if call.name == "pidfd_send_signal":
+        # The descriptor says only that it is a process: which one, pidfd_open(2) or clone(2) was told.
+        return Intent("SignalSent", {**fields, "pidfd": call.number(0)})
+    return Intent("SignalSent", {**fields, "pid": call.number(0)})
 
 
 def _setsid(call: Call) -> Intent:
@@ -230,7 +234,7 @@ RECOGNISERS = (
     ("bind", _address, ("AddressBound",)),
     ("connect", _address, ("Connected",)),
     ("listen", _listen, ("Listening",)),
-    ("kill", _kill, ("SignalSent",)),
+    ("kill tgkill pidfd_send_signal", _kill, ("SignalSent",)),
     ("setsid", _setsid, ("SessionStarted",)),
     ("bpf", _bpf, ("DeviceFilterInstalled",)),
     ("keyctl", _keyctl, ("KeyringJoined",)),

@@ -164,9 +164,10 @@ class Pipeline:
         return found
 
     def _left(self, event: ProcessForked | ProcessExecuted | ProcessExited) -> list[Event]:
-        """A process that ends, or begins another program, reads no error any more."""
+        """A process that ends, or begins another program, reads no error any more, and finishes nothing."""
         if isinstance(event, ProcessForked) or (isinstance(event, ProcessExited) and event.tid != event.pid):
             return []
+        self._actions.forget(event.tid)
         keys = sorted(self._waiting.pop(event.tid, ()))
         return [action for key in keys for action in self._settled(event, self._netlinks.get(key))]
 

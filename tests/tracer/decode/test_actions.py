@@ -12,7 +12,8 @@ from tracer.stages.layers import LayerFold
 NAMES = dict(
     enumerate(
         "unshare clone clone3 setns mount move_mount fsopen fsconfig fsmount open_tree mount_setattr pivot_root capset "
-        "prctl seccomp write openat openat2 mknodat sethostname prlimit64 sendmsg execve setresuid ioctl listen".split()
+        "prctl seccomp write openat openat2 mknodat sethostname prlimit64 sendmsg execve setresuid ioctl listen kill "
+        "tgkill pidfd_send_signal".split()
     )
 )
 NUMBERS = {name: number for number, name in NAMES.items()}
@@ -214,3 +215,36 @@ def test_intent_is_known_before_the_call() -> None:
     assert found is not None
     assert found.action == "RootPivoted"
     assert calls_of("SeccompInstalled") == {"seccomp", "prctl"}
+
+
+def test_capabilities_that_were_dropped_are_forgotten_with_the_process() -> None:
+    """What was begun is finished by nobody else: a number comes again, and memory is bounded."""
+    tracee = Tracee()
+    tracee.call("prctl", 24, 21)
+    tracee.fold.forget(7)
+
+    [action] = tracee.call("capset", 0, 1, data={"1": bytes(24)})
+
+    assert "bounding_dropped" not in action.fields
+    assert action.calls == (2,)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "fields"),
+    [
+        ("kill", (9, 15), {"signal": "SIGTERM", "pid": 9}),
+        ("tgkill", (9, 10, 15), {"signal": "SIGTERM", "pid": 9}),
+        ("pidfd_send_signal", (4, 15, 0, 0), {"signal": "SIGTERM", "pidfd": 4}),
+    ],
+)
+def test_signal_is_sent_by_any_of_three_calls(name: str, arguments: tuple[int, ...], fields: dict[str, object]) -> None:
+    """By number, to one thread of a process, or by descriptor."""
+    [action] = Tracee().call(name, *arguments)
+
+    assert (action.action, action.fields) == ("SignalSent", fields)
+
+
+def test_interrupts_that_go_makes_are_no_signals_sent() -> None:
+    """The scheduler's SIGURG, and the question whether a process lives."""
+    assert Tracee().call("tgkill", 9, 10, 23) == []
+    assert Tracee().call("kill", 9, 0) == []

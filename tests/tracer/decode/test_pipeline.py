@@ -264,6 +264,19 @@ def test_netlink_request_without_acknowledgement_is_an_action_when_nothing_has_c
         assert run.feed(end) == []
 
 
+def test_what_a_process_had_begun_is_forgotten_when_it_ends() -> None:
+    """Thousands of processes that drop a capability and never call capset leave nothing behind."""
+    pipeline = Pipeline({0: "prctl", 1: "capset"})
+    for pid in range(100, 200):
+        pipeline.feed(0, SyscallExited(0, pid, 0, (24, 21, 0, 0, 0, 0), 0, 0, {}, {}))
+        pipeline.feed(1, ProcessExited(0, pid, pid, 0, None))
+
+    [action] = pipeline.feed(2, SyscallExited(0, 100, 1, (0, 1, 0, 0, 0, 0), 0, 0, {"1": bytes(24)}, {}))
+
+    assert isinstance(action, ActionSeen)
+    assert action.calls == (2,)
+
+
 @given(st.sampled_from([SENDTO, RECVFROM]), st.binary(max_size=80))
 def test_damaged_netlink_never_raises(number: int, data: bytes) -> None:
     """Lengths that lie end the reading of that buffer."""
