@@ -245,8 +245,8 @@ async def test_live_screen_tells_when_the_run_is_over(live: Live) -> None:
 @pytest.mark.parametrize(
     ("size", "wanted"),
     [
-        ((160, 45), "Nothing was run (exit code 127): docker: Error response from daemon: "),
-        ((80, 24), "Nothing was run (exit code 127): docker: Error response from daemon: "),
+        ((160, 45), "Exit code 127: docker: Error response from daemon: "),
+        ((80, 24), "client: Nothing was run"),
         ((40, 10), '"nosuchcmd":'),
     ],
 )

@@ -104,11 +104,10 @@ class GlassbottomApp(App[int]):
                     self._read_to_here()
                     show_next = now + max(SHOWN_EVERY_SECONDS, DRAWING_SHARE * self._trace.cost_seconds)
         self._trace.title_bar.progress = ""
-        if (
-            problem := self.session.failure
-            or self.session.recording.damage
-            or (self.view.refusal() if self.session.is_live else "")
-        ):
+        problem = self.session.failure or self.session.recording.damage
+        if not problem and self.session.is_live and not self._trace.explains:
+            problem = self.view.refusal()
+        if problem:
             self._trace.say(problem.partition("\n")[0])
         self._read_to_here()
 

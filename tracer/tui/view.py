@@ -99,6 +99,10 @@ class TraceView:
                 text += event.body
         return next((line.strip() for line in reversed(text.splitlines()) if line.startswith("docker: ")), "")
 
+    def refusal_here(self) -> str:
+        """The same where the cursor is at the end of the story, of which it is the sum."""
+        return self.refusal() if self.cursor == self.model.applied - 1 else ""
+
     def layer_of(self, process: int, sequence: int) -> Layer | None:
         """The seat a process sits in when an event happens."""
         if not 0 <= process < len(self.model.processes.all):

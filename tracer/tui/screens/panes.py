@@ -220,6 +220,11 @@ class TracePanes(Screen[None]):
         """No pane fits: the stage and a sentence are shown."""
         return self.has_class("-too-small")
 
+    @property
+    def explains(self) -> bool:
+        """What the stage is about, and how the story ended, is in sight."""
+        return not self.too_small and not self.has_class("-zoomed")
+
     @on(Resize)
     def _resized(self, event: Resize) -> None:
         self.fit(event.size.width, event.size.height)

@@ -21,13 +21,13 @@ class Explanation(Static):
         stage = view.model.stage_at(view.cursor)
         table = view.model.stage_table.get(stage.stage, {}) if stage else {}
         text = Text()
-        if view.session.failure:
+        if refusal := view.refusal_here():
+            code = view.model.ended.exit_code if view.model.ended else None
+            text.append(f"Exit code {code}: {refusal}\n", ink.bad)
+        elif view.session.failure:
             text.append(f"The run has ended before its time: {view.session.failure}\n", ink.bad)
         elif (ended := view.model.ended) is not None and view.cursor == view.model.applied - 1:
-            if refusal := view.refusal():
-                text.append(f"Nothing was run (exit code {ended.exit_code}): {refusal}\n", ink.bad)
-            else:
-                text.append(f"The run is over: {ended.reason}.\n", ink.lit)
+            text.append(f"The run is over: {ended.reason}.\n", ink.lit)
         if view.never_begins:
             if view.session.recording.damage:
                 text.append(
@@ -39,7 +39,7 @@ class Explanation(Static):
                 "Their start-up is recorded too, and folded. Space goes to the first stage.",
                 ink.plain,
             )
-        else:
+        elif not refusal:  # a stage's sentences count on a container
             text.append_text(prose(str(table.get("about", "")).strip(), ink))
         if because := self.because():
             text.append("\nwhy: ", ink.lit)

@@ -74,7 +74,7 @@ class StageBar(Widget):
                 came_up = "no stage is recorded" if self.view.session.recording.damage else "the stack did not come up"
             return [*pieces, Segment(f"{gap}{came_up}", ink.strong)]
         layer = str(stage.get("layer", ""))
-        title = plain(str(stage.get("title", "")))
+        title = "Nothing was run" if self.view.refusal_here() else plain(str(stage.get("title", "")))
         pieces += [Segment(f"{gap}{layer}: ", ink.layer(layer)), Segment(title, ink.strong)]
         seat = self.view.seat_here()
         if seat is not None and seat != layer:  # between two stages: whose seat is lit above
