@@ -83,6 +83,7 @@ WORKLOADS = [
     _program(PROGRAMS / "file_calls.py", _INODES),
     _program(PROGRAMS / "process_calls.py", _TIMERS, ends="exited with 3"),
     _program(PROGRAMS / "socket_calls.py"),
+    _program(PROGRAMS / "rare_calls.py", as_root=True),
     _program(PROGRAMS / "container_calls.py", as_root=True),
     *(
         _program(TRACEES / f"{name}.py")

@@ -12,7 +12,7 @@ _OPTIONS = {
     0: flags_requests.IP_OPTIONS, 1: flags.SOCKET_OPTIONS, 6: flags_requests.TCP_OPTIONS,
     41: flags_requests.IPV6_OPTIONS, 270: flags_requests.NETLINK_OPTIONS,
 }  # fmt: skip
-_SO_ERROR, _SO_LINGER, _SO_PEERCRED, _SO_TIMEOUTS = 4, 13, 17, (20, 21)
+_SO_ERROR, _SO_LINGER, _SO_PEERCRED, _SO_TIMEOUTS, _SO_BINDTODEVICE = 4, 13, 17, (20, 21), 25
 
 
 def socket_type(shown: Shown, place: int) -> str:
@@ -207,6 +207,8 @@ def option_value(shown: Shown, place: int) -> str:
             return f"{{l_onoff={on}, l_linger={seconds}}}"
         if name in _SO_TIMEOUTS and len(data) >= 16:
             return structures.timeval(data)
+        if name == _SO_BINDTODEVICE:
+            return quote(data, None, shown.limit)
         if name == _SO_ERROR and len(data) == 4:
             number = int.from_bytes(data, "little")
             return f"[{errnos.NAMES.get(number, number)}]"

@@ -17,6 +17,7 @@ from tracer.decode.requests import fcntl_answer, personality, prctl_answer
 from tracer.decode.shapes import ORDER, shower, words
 from tracer.decode.shown import OMIT, Shown, file_name
 from tracer.decode.shown_process import poll_answer, select_answer
+from tracer.decode.shown_requests import io_priority_answer
 from tracer.events import RESULT, SyscallEntered, SyscallExited, SyscallSignature
 
 AnyCall = SyscallEntered | SyscallExited
@@ -138,6 +139,8 @@ def _returned(name: str, event: SyscallExited, shown: Shown) -> str:
         return f"{result}{poll_answer(shown)}"
     if name in ("select", "pselect6"):
         return f"{result}{select_answer(shown)}"
+    if name == "ioprio_get":
+        return io_priority_answer(shown)
     if name == "prctl":
         return f"{result}{prctl_answer(shown)}"
     if name in _OPENS:
