@@ -40,14 +40,14 @@ _SUBSYSTEMS = {
     11: "NFNL_SUBSYS_NFT_COMPAT",
 }
 _NFNL_BATCH = {16: "NFNL_MSG_BATCH_BEGIN", 17: "NFNL_MSG_BATCH_END"}
-_LINK = {3: "name", 4: "mtu", 5: "link", 10: "master", 18: "info", 19: "netns_pid", 28: "netns_fd"}
+_LINK = {1: "mac", 3: "name", 4: "mtu", 5: "link", 10: "master", 18: "info", 19: "netns_pid", 28: "netns_fd"}
 _ADDRESS = {1: "address", 2: "local", 3: "label"}
 _RULE = {1: "to", 2: "from", 6: "priority", 10: "fwmark", 15: "lookup"}
 _ROUTE = {1: "destination", 4: "interface", 5: "gateway"}
-_TEXTS = ("name", "label", "kind")
+_TEXTS = ("name", "label", "kind", "peer")
 _ADDRESSES = ("address", "local", "destination", "gateway", "to", "from")
 _TITLED = (
-    *("family", "table", "chain", "set", "name", "local", "destination", "kind", "gateway", "master"),
+    *("family", "table", "chain", "set", "name", "local", "destination", "kind", "peer", "gateway", "master"),
     *("netns_pid", "netns_fd", "rule", "from", "to", "lookup"),
 )
 _BARE = ("family", "table", "chain", "set", "name", "local", "destination", "rule")
@@ -117,7 +117,14 @@ def _attributes(data: bytes, names: dict[int, str], fields: dict[str, Scalar]) -
         place += (length + 3) & ~3
         name = names.get(kind & 0x3FFF)
         if name == "info":
-            _attributes(value, {1: "kind"}, fields)
+            _attributes(value, {1: "kind", 2: "kind_data"}, fields)
+        elif name == "kind_data":
+            if fields.get("kind") == "veth":
+                _attributes(value, {1: "veth_peer"}, fields)
+        elif name == "veth_peer":
+            _attributes(value[16:], {3: "peer", 28: "peer_netns_fd", 19: "peer_netns_pid"}, fields)
+        elif name == "mac":
+            fields[name] = value.hex(":")
         elif name in _TEXTS:
             fields[name] = value.split(b"\0", 1)[0].decode("utf-8", "replace")
         elif name in _ADDRESSES:

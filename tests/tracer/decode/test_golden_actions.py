@@ -33,7 +33,7 @@ USER_NAMESPACE = frozenset(
 )
 NETWORK: dict[str, dict[str, Scalar]] = {
     "NamespaceEntered": {"kinds": "network"},
-    "LinkCreated": {"name": "outer", "kind": "veth"},
+    "LinkCreated": {"name": "outer", "kind": "veth", "peer": "inner"},
     "LinkMoved": {},
     "LinkChanged": {"up": True},
     "LinkDeleted": {},
@@ -144,8 +144,8 @@ def test_network_messages_are_told_by_name() -> None:
     """A request's title says what it does, and its answer that it was done."""
     titles = [event.title for event in recorded("network") if isinstance(event, MessageSeen)]
 
-    assert "RTM_NEWLINK outer kind=veth" in titles
-    assert "RTM_NEWLINK outer kind=veth: done" in titles
+    assert "RTM_NEWLINK outer kind=veth peer=inner" in titles
+    assert "RTM_NEWLINK outer kind=veth peer=inner: done" in titles
     assert "RTM_NEWADDR 172.30.0.1/16 index=4" in titles
 
 
