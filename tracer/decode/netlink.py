@@ -32,6 +32,8 @@ class Done(NamedTuple):
 
 
 class _Request(NamedTuple):
+    number: int
+    """Its sequence number: not always its own, for a batch may give the same to all."""
     title: str
     intent: Intent | None
     call: int
@@ -47,7 +49,8 @@ class Netlink:
     def __init__(self, protocol: str) -> None:
         self._protocol = protocol
         self._asked: dict[int, _Request] = {}
-        """By sequence number, oldest first."""
+        """In the order in which they were sent."""
+        self._count = 0
         self._batch = 0
         """The batch that is being sent; 0 outside of one."""
         self._batches = 0
@@ -81,10 +84,10 @@ class Netlink:
     def settled(self) -> Iterator[Done]:
         """What was done though nobody asked for an answer: called when an error would have been read by now."""
         waited = {request.batch for request in self._asked.values() if request.wants_answer}
-        for number, request in list(self._asked.items()):
+        for key, request in list(self._asked.items()):
             if request.wants_answer or (request.batch and request.batch in waited):
                 continue
-            del self._asked[number]
+            del self._asked[key]
             if request.intent is not None:
                 yield Done(request.intent, (request.call,))
 
@@ -97,8 +100,8 @@ class Netlink:
         intent = netlink_fields.intent(name, flags, fields)
         if len(self._asked) >= _ASKED_KEPT:
             del self._asked[next(iter(self._asked))]
-        self._asked.pop(number, None)  # anew at the end, so that the oldest is forgotten first
-        self._asked[number] = _Request(title, intent, call, bool(flags & _F_ACK), self._batch)
+        self._count += 1
+        self._asked[self._count] = _Request(number, title, intent, call, bool(flags & _F_ACK), self._batch)
         if name == _BATCH_END:
             self._batch = 0
         return Decoded("netlink", "request", title, {"type": name, **fields}, "", (call,))
@@ -109,19 +112,22 @@ class Netlink:
         return Decoded("netlink", "response", title, {"type": name, **fields}, "", (call,))
 
     def _answer(self, number: int, payload: bytes, call: int) -> Iterator[Decoded | Done]:
-        request = self._asked.pop(number, _Request("", None, call, wants_answer=False, batch=0))
+        named = [key for key, one in self._asked.items() if one.number == number]
+        waiting = [key for key in named if self._asked[key].wants_answer]
+        key = (waiting or named or [0])[0]
+        request = self._asked.pop(key, _Request(number, "", None, call, wants_answer=False, batch=0))
         error = -int.from_bytes(payload[:4], "little", signed=True)
         outcome = "done" if error == 0 else errnos.NAMES.get(error, str(error))
         title = f"{request.title}: {outcome}".lstrip(": ")
         yield Decoded("netlink", "response", title, {"type": "NLMSG_ERROR", "error": error}, "", (request.call, call))
         if request.batch:
-            yield from self._batch_answered(number, request, call, failed=error != 0)
+            yield from self._batch_answered(key, request, call, failed=error != 0)
         elif error == 0 and request.intent is not None:
             yield Done(request.intent, (request.call, call))
 
-    def _batch_answered(self, number: int, request: _Request, call: int, *, failed: bool) -> Iterator[Done]:
+    def _batch_answered(self, place: int, request: _Request, call: int, *, failed: bool) -> Iterator[Done]:
         """One failure undoes the whole batch, so success is certain only with the last answer."""
-        self._asked[number] = request._replace(wants_answer=False)
+        self._asked[place] = request._replace(wants_answer=False)
         members = {key: one for key, one in self._asked.items() if one.batch == request.batch}
         if failed:
             self._asked |= {key: one._replace(intent=None) for key, one in members.items()}

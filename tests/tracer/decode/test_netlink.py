@@ -94,3 +94,13 @@ def test_rule_of_routing_is_told_as_ip_rule_writes_it() -> None:
     assert isinstance(decoded, Decoded)
     assert decoded.title == "RTM_NEWRULE from=10.0.0.0/8 lookup=100"
     assert told.intent == ("RoutingRuleAdded", {"lookup": 100, "from": "10.0.0.0/8"})
+
+
+def test_messages_of_a_batch_may_share_their_sequence_number() -> None:
+    """Our daemon gives 0 to all: none of them may take another's place."""
+    netlink = Netlink("NETFILTER")
+    parts = [message(kind, REQUEST, 0) for kind in (BEGIN, NEWTABLE, NEWRULE, END)]
+
+    list(netlink.feed("sent", b"".join(parts), 1))
+
+    assert done(list(netlink.settled())) == ["TableAdded", "RuleAdded"]
