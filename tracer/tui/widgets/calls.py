@@ -230,7 +230,7 @@ class Calls(EventLog):
             room -= len(who[0][0])
         name, bracket, rest = short_paths(short_files(text)).partition("(")
         arguments, equals, result = rest.rpartition(" = ") if isinstance(event, SyscallExited) else (rest, "", "")
-        failed = isinstance(event, SyscallExited) and -4096 < event.result < 0
+        failed = result.startswith("-1 ")  # not `? ERESTARTSYS`, of a call that begins again
         amounts = f"  ⇒ {made}" if (made := self._amounts_to(sequence)) else ""
         arguments = bracket + (arguments if equals else rest)
         room -= len(name) + len(equals) + len(result) + len(amounts)
