@@ -52,15 +52,15 @@ def delete_link(name: str) -> None:
         link.close()
 
 
-def join_up(endpoint: Endpoint, bridge: str, pid: int) -> None:
-    """Give the network namespace of a process an interface that leads to a bridge."""
+def join_up(endpoint: Endpoint, network: Network, pid: int) -> None:
+    """Give the network namespace of a process an interface that leads to the network's bridge."""
     namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     outside = Rtnetlink()
     try:
         _disable_ipv6(namespace)
         mac_address = bytes.fromhex(endpoint.mac_address.replace(":", ""))
-        master = outside.index(bridge)
-        outside.add_veth(endpoint.host_interface, master, endpoint.interface, mac_address, namespace)
+        master = outside.index(network.bridge)
+        outside.add_veth(endpoint.host_interface, master, endpoint.interface, mac_address, namespace, network.mtu)
         inside = Rtnetlink(namespace)
         try:
             interface = inside.index(endpoint.interface)

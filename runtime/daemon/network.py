@@ -11,13 +11,12 @@ import os
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from runtime.daemon import network_options
+from runtime.daemon.go_words import parse_bool
 from runtime.daemon.timestamps import rfc3339
 
 PREDEFINED = {"bridge": "bridge", "host": "host", "none": "null"}
 """The networks that always exist, with their drivers."""
-
-BRIDGE_OPTION = "com.docker.network.bridge.name"
-MASQUERADE_OPTION = "com.docker.network.bridge.enable_ip_masquerade"
 
 
 @dataclass
@@ -41,6 +40,9 @@ class Network:
     labels: dict[str, str] = field(default_factory=dict)
     subnet_was_asked: bool = False
     """Only then may a container ask for an address of its own choice."""
+    gateway_was_asked: bool = False
+    auxiliary_addresses: dict[str, str] = field(default_factory=dict)
+    """By name: what no container gets, since something else has it."""
     predefined: bool = False
 
     @property
@@ -51,7 +53,23 @@ class Network:
     @property
     def masqueraded(self) -> bool:
         """Whether its containers reach the outside with the host's address."""
-        return not self.internal and self.options.get(MASQUERADE_OPTION, "true").lower() != "false"
+        return not self.internal and parse_bool(self.options.get(network_options.MASQUERADE, "true")) is not False
+
+    @property
+    def mtu(self) -> int:
+        """The largest packet of its links; 0: as the kernel has it."""
+        return int(self.options.get(network_options.MTU, 0))
+
+    @property
+    def host_address(self) -> str:
+        """Where ports are published that name no address; empty: everywhere."""
+        address = self.options.get(network_options.HOST_BINDING, "")
+        return "" if address == "0.0.0.0" else address  # noqa: S104 - compared, not listened on
+
+    @property
+    def interface_prefix(self) -> str:
+        """What its containers' interfaces are called, before their number."""
+        return self.options.get(network_options.INTERFACE_PREFIX) or "eth"
 
     @property
     def has_names(self) -> bool:
@@ -60,10 +78,16 @@ class Network:
 
     def view(self, containers: dict[str, Any]) -> dict[str, Any]:
         """The network as the API shows it."""
-        pool = {"Subnet": self.subnet, "IPRange": self.ip_range, "Gateway": self.gateway}
+        pool = {
+            "Subnet": self.subnet,
+            "IPRange": self.ip_range,
+            # Of a subnet that was asked for without one, docker shows none, though there is.
+            "Gateway": "" if self.subnet_was_asked and not self.gateway_was_asked else self.gateway,
+            "AuxiliaryAddresses": self.auxiliary_addresses,
+        }
         options = self.options
         if self.predefined and self.bridge:
-            options = {BRIDGE_OPTION: self.bridge}
+            options = network_options.of_default(self.bridge)
         return {
             "Name": self.name,
             "Id": self.id,

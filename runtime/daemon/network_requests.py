@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from runtime.daemon import ipam, port_bindings
+from runtime.daemon import ipam, network_options, port_bindings
 from runtime.daemon.container import Container
 from runtime.daemon.errors import (
     ConflictError,
@@ -20,7 +20,7 @@ from runtime.daemon.errors import (
     NotModeledError,
 )
 from runtime.daemon.json_types import check_types
-from runtime.daemon.network import BRIDGE_OPTION, MASQUERADE_OPTION, PREDEFINED, Network
+from runtime.daemon.network import PREDEFINED, Network
 
 _CREATE_TYPES: dict[str, Any] = {
     **dict.fromkeys(("Name", "Driver", "Scope"), str),
@@ -30,7 +30,7 @@ _CREATE_TYPES: dict[str, Any] = {
     "IPAM": dict,
 }
 _IPAM_TYPES: dict[str, Any] = {"Driver": str, "Config": [dict], "Options": {str: str}}
-_POOL_TYPES: dict[str, Any] = dict.fromkeys(("Subnet", "IPRange", "Gateway"), str) | {"AuxiliaryAddresses": dict}
+_POOL_TYPES: dict[str, Any] = dict.fromkeys(("Subnet", "IPRange", "Gateway"), str) | {"AuxiliaryAddresses": {str: str}}
 _SETTINGS_TYPES: dict[str, Any] = {"IPAMConfig": dict, "Aliases": [str], "Links": [str], "DriverOpts": {str: str}}
 _MAC_ADDRESS = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}|[0-9a-fA-F]{4}(\.[0-9a-fA-F]{4}){2}")
 _OTHER_DRIVERS = ("macvlan", "ipvlan", "overlay")
@@ -53,15 +53,13 @@ def parse(body: dict[str, Any], existing: Mapping[str, Network]) -> Network:
     _check_driver(body)
     new_id = secrets.token_hex(32)
     options = body.get("Options") or {}
-    for option in options:
-        if option.startswith("com.docker.network.") and option not in (BRIDGE_OPTION, MASQUERADE_OPTION):
-            raise NotModeledError(f"network option {option}: not modelled by the glassbottom daemon")
+    network_options.verify(options)
     network = Network(
         id=new_id,
         name=name,
         driver="bridge",
         created_ns=time.time_ns(),
-        bridge=options.get(BRIDGE_OPTION) or f"br-{new_id[:12]}",
+        bridge=options.get(network_options.NAME) or f"br-{new_id[:12]}",
         internal=bool(body.get("Internal")),
         attachable=bool(body.get("Attachable")),
         options=options,
@@ -98,8 +96,6 @@ def _read_pool(network: Network, settings: dict[str, Any], existing: Mapping[str
         raise ForbiddenError("bridge driver doesn't support multiple subnets")
     (pool,) = pools
     check_types("NetworkCreateRequest.IPAM.Config", pool, _POOL_TYPES)
-    if pool.get("AuxiliaryAddresses"):
-        raise NotModeledError("auxiliary addresses of a network: not modelled by the glassbottom daemon")
     if not pool.get("Subnet"):
         raise InvalidParameterError("every ip-range or gateway must have a corresponding subnet")
     subnet = _subnet("subnet", pool["Subnet"])
@@ -114,6 +110,13 @@ def _read_pool(network: Network, settings: dict[str, Any], existing: Mapping[str
             raise InvalidParameterError(f"no matching subnet for range {pool['IPRange']}")
         network.ip_range = str(ip_range)
     network.gateway = _gateway(pool.get("Gateway") or "", subnet)
+    network.gateway_was_asked = bool(pool.get("Gateway"))
+    for name, address in (pool.get("AuxiliaryAddresses") or {}).items():
+        if _address(address) not in subnet:
+            raise InvalidParameterError(f"no matching subnet for aux-address {address}")
+        if address in (network.gateway, *network.auxiliary_addresses.values()):
+            raise ForbiddenError(f"failed to allocate secondary ip address ({name}:{address}): Address already in use")
+        network.auxiliary_addresses[name] = address
 
 
 def _subnet(what: str, text: str) -> ipaddress.IPv4Network:

@@ -15,6 +15,7 @@ from runtime.daemon import port_bindings
 from runtime.daemon.container import Container, Endpoint, PublishedPort
 from runtime.daemon.container_store import ContainerStore
 from runtime.daemon.errors import ServerError
+from runtime.daemon.network import Network
 from runtime.daemon.port_bindings import WantedPort
 from runtime.daemon.port_proxy import TcpProxy, UdpProxy, listen
 
@@ -33,11 +34,11 @@ class PublishedPorts:
         """By container."""
         self._next = 0
 
-    def publish(self, container: Container, endpoint: Endpoint) -> None:
+    def publish(self, container: Container, endpoint: Endpoint, network: Network) -> None:
         """Take every port that a container wants; ServerError, and none is taken, if one cannot be had."""
         try:
             for want in port_bindings.wanted_ports(container.config, container.host_config):
-                self._publish(container, endpoint, want)
+                self._publish(container, endpoint, want, network.host_address)
         except ServerError as error:
             self.withdraw(container)
             raise ServerError(
@@ -72,8 +73,9 @@ class PublishedPorts:
             proxy.close()
         self._proxies.clear()
 
-    def _publish(self, container: Container, endpoint: Endpoint, want: WantedPort) -> None:
-        addresses = (want.host_ip,) if want.host_ip else _EVERYWHERE
+    def _publish(self, container: Container, endpoint: Endpoint, want: WantedPort, unless_said: str) -> None:
+        host_ip = want.host_ip or unless_said
+        addresses = (host_ip,) if host_ip else _EVERYWHERE
         candidates = range(want.first, want.last + 1) if want.first else self._any_port()
         problem = ServerError("")
         for number in candidates:

@@ -26,7 +26,7 @@ from runtime.daemon.netlink import (
 
 _F_REPLACE = 0x100
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_NEWADDR, _RTM_NEWROUTE = 16, 17, 20, 24
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 1, 3, 10, 18, 28
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 1, 3, 4, 10, 18, 28
 _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
 _RTA_GATEWAY = 5
@@ -67,13 +67,19 @@ class Rtnetlink:
         info = attribute(_IFLA_LINKINFO, attribute(_IFLA_INFO_KIND, b"bridge"))
         self._ask(_RTM_NEWLINK, _IFINFO.pack(0, 0, 0, 0, 0) + text(_IFLA_IFNAME, name) + info, F_CREATE | F_EXCL)
 
-    def add_veth(self, name: str, master: int, peer_name: str, peer_address: bytes, peer_netns_fd: int) -> None:
-        """Make both ends at once: one here, up and in a bridge; one under its final name in another namespace."""
+    def add_veth(
+        self, name: str, master: int, peer_name: str, peer_address: bytes, peer_netns_fd: int, mtu: int
+    ) -> None:
+        """Make both ends at once: one here, up and in a bridge; one under its final name in another namespace.
+
+        An MTU of 0 is what the kernel has for a veth.
+        """
+        size = attribute(_IFLA_MTU, struct.pack("=I", mtu)) if mtu else b""
         peer = _IFINFO.pack(0, 0, 0, 0, 0) + text(_IFLA_IFNAME, peer_name)
         peer += attribute(_IFLA_ADDRESS, peer_address)
-        peer += attribute(_IFLA_NET_NS_FD, struct.pack("=I", peer_netns_fd))
+        peer += attribute(_IFLA_NET_NS_FD, struct.pack("=I", peer_netns_fd)) + size
         info = attribute(_IFLA_INFO_KIND, b"veth") + attribute(_IFLA_INFO_DATA, attribute(_VETH_INFO_PEER, peer))
-        body = _IFINFO.pack(0, 0, 0, _IFF_UP, _IFF_UP) + text(_IFLA_IFNAME, name)
+        body = _IFINFO.pack(0, 0, 0, _IFF_UP, _IFF_UP) + text(_IFLA_IFNAME, name) + size
         body += attribute(_IFLA_MASTER, struct.pack("=I", master)) + attribute(_IFLA_LINKINFO, info)
         self._ask(_RTM_NEWLINK, body, F_CREATE | F_EXCL)
 

@@ -83,19 +83,20 @@ class Sandboxes:
         endpoint = Endpoint(network.name, network.id, secrets.token_hex(32))
         if network.bridge and not self._networks.problem:
             settings = container.networking[network.name]
-            used = {network.gateway, *(other.address for other in self._networks.endpoints_of(network))}
+            taken = (network.gateway, *network.auxiliary_addresses.values())
+            used = {*taken, *(other.address for other in self._networks.endpoints_of(network))}
             endpoint.address = network_requests.choose_address(network, settings, used)
             endpoint.gateway = network.gateway
             endpoint.prefix_length = network.addresses.prefixlen
             endpoint.mac_address = network_requests.choose_mac_address(container, network, endpoint.address)
             endpoint.host_interface = f"veth{secrets.token_hex(4)[:7]}"
-            endpoint.interface = f"eth{container.interfaces}"
+            endpoint.interface = f"{network.interface_prefix}{container.interfaces}"
             container.interfaces += 1
             endpoint.aliases = network_requests.aliases(container, network.name, settings)
         container.endpoints.append(endpoint)
         if endpoint.host_interface:
             try:
-                bridge_network.join_up(endpoint, network.bridge, pid)
+                bridge_network.join_up(endpoint, network, pid)
             except OSError as error:
                 raise ServerError(f"failed to set up container networking: {error.strerror}") from error
         self._event("connect", container, network)
@@ -114,7 +115,7 @@ class Sandboxes:
         elif container.ports:
             self._ports.lead_to(container, way[0])
         else:
-            self._ports.publish(container, way[0])
+            self._ports.publish(container, *way)
         self._tell_firewall(container)
 
     def _tell_firewall(self, container: Container) -> None:

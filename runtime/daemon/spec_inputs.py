@@ -38,6 +38,7 @@ def _optional_limits(root: str = "/sys/fs/cgroup") -> frozenset[str]:
     """What depends on the kernel's configuration and on the version of the cgroups (moby: pkg/sysinfo)."""
     files = {
         "KernelMemory": "memory/memory.kmem.limit_in_bytes",
+        "KernelMemoryTCP": "memory/memory.kmem.tcp.limit_in_bytes",
         "CpuRealtimePeriod": "cpu/cpu.rt_period_us",
         "CpuRealtimeRuntime": "cpu/cpu.rt_runtime_us",
     }

@@ -29,8 +29,6 @@ from tests.registries import (
 pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow]
 
 BINARIES = ("docker", "dockerd", "containerd", "runc", "docker-registry", "skopeo", "openssl", "busybox")
-GET = "Error response from daemon: Get"
-"""Ours asks for a manifest at once; dockerd, for a tag, asks for its digest first (HEAD)."""
 BOTH = pytest.mark.parametrize("engine", ["dockerd", "ours"], indirect=True)
 
 

@@ -8,10 +8,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.registries import TokenServer, build, busybox_layer, docker_registry
-from tests.swap.test_images import BINARIES, GET, Engine, up
+from tests.swap.test_images import BINARIES, Engine, up
 
 pytestmark = [pytest.mark.root, pytest.mark.swap, pytest.mark.slow]
 
+GET = "Error response from daemon: Get"
+"""Ours asks for a manifest at once; dockerd, for a tag, asks for its digest first (HEAD)."""
 HEAD = "Error response from daemon: Head"
 USERS = "user:$2b$05$RwVldyFrxshBN.HeZxjN0OltumSwqVbeBBUQ6pv0bi0SIu7pyZfBG\n"
 """An htpasswd file with the password "secret", in bcrypt."""

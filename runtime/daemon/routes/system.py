@@ -91,7 +91,9 @@ class SystemRoutes:
                 **dict.fromkeys(("MemoryLimit", "SwapLimit", "CpuCfsPeriod", "CpuCfsQuota", "CPUShares"), True),
                 **dict.fromkeys(("CPUSet", "PidsLimit", "OomKillDisable"), True),
                 "IPv4Forwarding": forwarding.is_enabled(),
-                **dict.fromkeys(("KernelMemory", "KernelMemoryTCP", "BridgeNfIptables", "BridgeNfIp6tables"), False),
+                **{key: key in facts.limits for key in ("KernelMemory", "KernelMemoryTCP")},
+                "BridgeNfIptables": _bridge_is_filtered("iptables"),
+                "BridgeNfIp6tables": _bridge_is_filtered("ip6tables"),
                 "Debug": False,
                 "NFd": len(os.listdir("/proc/self/fd")),
                 "NGoroutines": 0,
@@ -147,6 +149,15 @@ class SystemRoutes:
 
     async def disk_usage(self, call: Call) -> web.StreamResponse:
         return json_reply(await disk_usage(self._engine))
+
+
+def _bridge_is_filtered(program: str) -> bool:
+    """Whether packets between ports of a bridge pass the filters for IP (br_netfilter)."""
+    try:
+        with open(f"/proc/sys/net/bridge/bridge-nf-call-{program}", encoding="ascii") as file:
+            return file.read().strip() == "1"
+    except OSError:
+        return False
 
 
 def _operating_system() -> str:

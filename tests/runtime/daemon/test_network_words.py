@@ -140,7 +140,7 @@ def test_a_network_is_read_from_its_request() -> None:
         ({"Name": "bridge"}, ForbiddenError),
         ({"Name": "new", "Driver": "macvlan"}, NotModeledError),
         ({"Name": "new", "EnableIPv6": True}, NotModeledError),
-        ({"Name": "new", "Options": {"com.docker.network.driver.mtu": "9000"}}, NotModeledError),
+        ({"Name": "new", "Options": {"com.docker.network.bridge.enable_icc": "false"}}, NotModeledError),
         ({"Name": "new", "Options": {"com.docker.network.bridge.name": "x" * 16}}, InvalidParameterError),
         ({"Name": "new", "Options": {"com.docker.network.bridge.name": "br-x"}}, ForbiddenError),
         ({"Name": "new", "IPAM": {"Config": [{"Subnet": "10.9.0.0/16"}]}}, ForbiddenError),
