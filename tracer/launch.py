@@ -16,7 +16,7 @@ from tracer.cli import CommandError
 from tracer.commands import Launch, Speed
 from tracer.lessons import FIRST, load_lesson
 from tracer.run_words import RunWords
-from tracer.stack import StackError, plan_stack
+from tracer.stack import plan_stack
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ def prepare(words: RunWords, *, hold: bool) -> Iterator[Prepared]:
     is_new = bool(kept) and not os.path.lexists(kept)
     if kept:
         check_writable(kept)
-    cleanup.cleanup_abandoned()
     try:
+        cleanup.cleanup_abandoned()
         plan = plan_stack(**_seats(words))
-    except StackError:
+    except BaseException:
         if is_new:
             os.unlink(kept)
         raise

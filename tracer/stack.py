@@ -245,12 +245,14 @@ def plan_stack(
         launcher=launcher,
     )
     _check_sockets(plan)
+    made_base = not os.path.isdir(base)
     try:
         _make_private(base)
         register(plan)
     except StackError:
-        with suppress(OSError):  # it was not made, or holds other stacks
-            os.rmdir(base)
+        if made_base:
+            with suppress(OSError):  # it holds other stacks by now, or could not be made
+                os.rmdir(base)
         raise
     return plan
 
@@ -258,9 +260,12 @@ def plan_stack(
 def register(plan: StackPlan) -> None:
     """Make the stack's folders with its description in them from the first moment: a rename makes both at once."""
     draft = f"{os.path.dirname(plan.registry)}/.new-{plan.id}-{plan.owner_pid}"
-    os.mkdir(draft, 0o711)
-    _write(plan, draft)
-    os.rename(draft, plan.registry)
+    try:
+        os.mkdir(draft, 0o711)
+        _write(plan, draft)
+        os.rename(draft, plan.registry)
+    except OSError as error:
+        raise StackError(f"cannot make {plan.registry}: {error.strerror}") from error
     try:
         if plan.root != plan.registry:
             os.makedirs(plan.root, mode=0o711, exist_ok=True)

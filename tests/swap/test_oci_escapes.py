@@ -208,6 +208,7 @@ def test_hooks_and_process_get_no_descriptor_of_the_caller(box: Box) -> None:
         assert str(secret) not in listed, name
 
 
+@pytest.mark.parametrize("box", ["crun", "glassbottom-oci"], indirect=True)  # runc 1.1 makes folders (CVE-2024-45310)
 def test_mount_target_that_changes_all_the_time_stays_in_the_root(box: Box) -> None:
     """CVE-2021-30465: a volume whose directory becomes a link to the host between the check and the mount."""
     volume, outside = box.directory / "volume", box.directory / "outside"

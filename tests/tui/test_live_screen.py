@@ -266,6 +266,21 @@ def test_run_that_docker_refuses_ends_with_its_sentence(start: Starter, size: tu
     assert 'exec: "nosuchcmd": executable file not found in $PATH' in after
 
 
+@pytest.mark.root
+def test_output_of_a_container_is_not_taken_for_dockers_refusal(start: Starter) -> None:
+    """A program that ran may end with 127, and say what it likes."""
+    app = start(("run", "--rm", "hostbox", "sh", "-c", "echo docker: not so >&2; exit 127"))
+    app.resize(160, 45)
+    app.read_until_shown("HELD")
+    os.write(app.master, b"r")
+    app.read_until_shown("ENDED")
+
+    os.write(app.master, b"q")
+
+    assert app.exit_code() == 127
+    assert b"docker: not so" not in app.written.rpartition(b"\x1b[?1049l")[2]
+
+
 async def test_live_screen_tells_why_the_stack_did_not_come_up(tmp_path: Path) -> None:
     """The badge, the stage bar and the explanation say it; the exit code is docker's for a refusal."""
     daemon = Program(("/bin/sh", "-c", "echo no memory left; exit 4"), (), "/", f"{tmp_path}/docker.sock", "daemon")

@@ -82,9 +82,10 @@ class Watched:
     def exit_code(self, *, reading: bool = True) -> int:
         """Wait for its end."""
         handle = os.pidfd_open(self.process.pid)
+        reading = reading and self.master >= 0
         try:
             while True:
-                watched = [handle] + ([self.master] if reading and self.master >= 0 else [])
+                watched = [handle, *([self.master] if reading else [])]
                 ready = select.select(watched, [], [], ENDED_WITHIN_SECONDS)[0]
                 assert ready, "it has not ended"
                 if handle in ready and not (reading and select.select([self.master], [], [], 0)[0]):

@@ -95,8 +95,8 @@ class Statistics:
         self._cell_of: dict[int, Tally] = {}
         """Process index -> where its calls are counted now; forgotten at each line that may change its seat."""
         self._held_since = -1
-        self._held_until: array[int] = array("Q", [0])
-        self._held_ns: array[int] = array("Q", [0])
+        self._held_until = [0]
+        self._held_ns = [0]
         """When each hold ended, and how long everything had been held by then, in all."""
 
     def _numbers(self, names: frozenset[str]) -> frozenset[int]:
@@ -125,7 +125,7 @@ class Statistics:
                 self._held_since = event.time_ns
             elif isinstance(event, HoldReleased) and self._held_since >= 0:
                 self._held_until.append(event.time_ns)
-                self._held_ns.append(self._held_ns[-1] + event.time_ns - self._held_since)
+                self._held_ns.append(self._held_ns[-1] + max(0, event.time_ns - self._held_since))
                 self._held_since = -1
 
     def _call(self, sequence: int, time_ns: int, number: int, result: int, entered_ns: int) -> None:

@@ -92,6 +92,8 @@ class TraceView:
         ended = self.model.ended
         if ended is None or ended.exit_code not in REFUSED:
             return ""
+        if any(layer is Layer.CONTAINER for process in self.model.processes.all for _, layer in process.layers):
+            return ""  # what it wrote passes through the client as well, whatever it says
         text = ""
         for sequence, process in self.model.conversation.output[-_LAST_HOPS:]:
             event = self.event(sequence)

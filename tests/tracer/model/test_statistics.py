@@ -178,3 +178,16 @@ def test_statistics_of_the_bundled_recording_add_up() -> None:
     assert total.calls == len(model.calls) == total.purposes.total() == sum(total.durations)
     assert {"dynamic linking", "interpreter start", "sealing the rootfs", "building the rootfs"} <= set(total.purposes)
     assert statistics.by_layer()["runtime"].purposes["sealing the rootfs"] > 10
+
+
+def test_statistics_of_a_clock_that_went_back_count_no_time() -> None:
+    """A damaged recording may say anything: a hold that ends before it began, or beyond any clock."""
+    story = Story()
+    started(story)
+    story.add(e.StopReached(90_000, 0, "interrupt"))
+    story.add(e.HoldReleased(72_000))
+    story.call(CLIENT, "read", 3, 1, 4096, result=1000)
+    story.add(e.StopReached(72_000, 0, "interrupt"))
+    story.add(e.HoldReleased(2**70))
+
+    assert statistics_of(story).total.read_bytes == 1000
