@@ -25,9 +25,16 @@ def _home_of(uid: int) -> str:
         fd = os.open("/etc/passwd", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         return "/"  # an image need not have one
-    with open(fd, encoding="utf-8", errors="surrogateescape") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return "/"
+    try:
+        return _home_in(fd, uid) if stat.S_ISREG(os.fstat(fd).st_mode) else "/"
+    except OSError:
+        return "/"  # nor need it be readable
+    finally:
+        os.close(fd)
+
+
+def _home_in(fd: int, uid: int) -> str:
+    with open(fd, encoding="utf-8", errors="surrogateescape", closefd=False) as file:
         for line in file:
             fields = line.rstrip("\n").split(":")
             if len(fields) >= 6 and fields[2] == str(uid):

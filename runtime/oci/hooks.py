@@ -82,8 +82,8 @@ def _inheritable_fds() -> list[int]:
         try:
             if int(name) > 2 and os.get_inheritable(int(name)):
                 fds.append(int(name))
-        except (OSError, ValueError):
-            continue  # the fd of listdir itself; or a /proc of the image's making
+        except (OSError, ValueError, OverflowError):
+            continue  # the fd of listdir itself; or a /proc of the image's making, with any name and number
     return fds
 
 

@@ -71,7 +71,7 @@ def main(order: Order, channel: sync.Channel) -> None:
         exec_fifo.wait_for_start(order.fifo_fd, order.own_fds)
         hooks.run("startContainer", order.config, order.state | {"status": "created", "pid": os.getpid()})
         process_setup.execute(order.prepared, identity)
-    except (OCIError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 (as above: going on would be the parent's frames, in a forked child)
         # `start` has returned long ago: the container's own stderr is the only place left to say it
         sys.stderr.write(f"exec {identity.path}: {describe(error)}\n")
         sys.stderr.flush()
@@ -142,7 +142,7 @@ def prepare_root(order: Order, root: str, warn: "Callable[[str], None]") -> None
         cgroup_mounter=mounting.Mounter(own_namespace=order.namespaces.has("cgroup")),
     )
     applier.apply(mounts.plan(config, bundle=order.state["bundle"]))
-    if not applier.dev_is_bind:
+    if not applier.dev_is_bind():
         devices.create(root, devices.plan(config), bind=in_user_namespace(order))
         devices.link(root)
     rootfs.make_working_directory(root, config["process"]["cwd"])

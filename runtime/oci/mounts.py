@@ -120,8 +120,8 @@ class Applier:
         """Mounts the cgroup tree on a path: differs between v1 and v2, see cgroups/mounting.py."""
         self.resolved: dict[str, str] = {}
         """Where the targets turned out to be: later steps go there, and not where a link leads by then."""
-        self.dev_is_bind = False
-        """Whether /dev shows a directory of the host: then its nodes are not ours to make."""
+        self.type_at: dict[str, str] = {}
+        """Which type lies on a place; what a later mount has covered is not in it."""
 
     def apply(self, steps: list[Step]) -> None:
         """Make the calls in order; an error names the target as the container would see it."""
@@ -158,9 +158,23 @@ class Applier:
             os.close(fd)
             raise
         self.resolved[target] = place
-        if place == "/dev":
-            self.dev_is_bind = type == "bind"
+        self.type_at = {at: of for at, of in self.type_at.items() if not at.startswith(place + "/")}
+        self.type_at[place] = type
         return fd
+
+    def dev_is_bind(self) -> bool:
+        """Whether /dev, wherever the image's links lead it, shows a directory of the host: no place for our nodes."""
+        try:
+            fd = in_root.open_path(self.root, "/dev")
+        except FileNotFoundError:
+            return False  # still to be made, in the image
+        try:
+            place = in_root.where(self.root, fd)
+        finally:
+            os.close(fd)
+        while place not in self.type_at and place != "/":
+            place = os.path.dirname(place)
+        return self.type_at.get(place) == "bind"
 
     def _again(self, target: str) -> in_root.Opened:
         """The top mount of a target that was mounted before."""

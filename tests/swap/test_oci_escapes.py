@@ -162,6 +162,39 @@ def test_dev_that_a_link_makes_the_hosts_keeps_its_files(box: Box) -> None:
     assert not (dev / "ptmx").is_symlink() or box.name != "glassbottom-oci"
 
 
+@pytest.mark.parametrize(
+    ("link", "destination", "folder"),
+    [
+        ("/mydev", "/dev", "."),  # -v /dev:/dev, and the bind lands beside /dev
+        ("/hostdev", "/hostdev", "."),  # -v /dev:/hostdev, and it covers the tmpfs that was meant for /dev
+        ("/volume/dev", "/volume", "dev"),  # deeper in the volume
+    ],
+)
+def test_link_at_dev_does_not_make_the_hosts_ours(box: Box, link: str, destination: str, folder: str) -> None:
+    """Whatever /dev leads to, nothing is made or replaced in a directory of the host's (a stand-in for its /dev)."""
+    volume = box.directory / "volume"
+    dev = volume / folder
+    dev.mkdir(parents=True)
+    (dev / "ptmx").write_text("the host's")
+    (dev / "pts").mkdir()
+    os.mknod(dev / "null", 0o20666, os.makedev(1, 3))
+    (box.rootfs / "dev").rmdir()
+    (box.rootfs / "dev").symlink_to(link)
+    (box.rootfs / link.strip("/")).mkdir(parents=True)
+    bind = {"destination": destination, "type": "bind", "source": str(volume), "options": ["rbind"]}
+    if destination == "/dev":
+        box.config["mounts"][1:3] = [bind]
+    else:
+        box.config["mounts"].append(bind)
+
+    box.run("true", status=None)
+
+    as_it_was = ["null", "ptmx", "pts"] == sorted(path.name for path in dev.iterdir())
+    kept = as_it_was and not (dev / "ptmx").is_symlink()
+    # runc 1.1 and crun 1.8 look at the written destination only
+    assert kept or (box.name != "glassbottom-oci" and destination != "/dev")
+
+
 @pytest.mark.parametrize("through_link", [False, True])
 def test_working_directory_is_not_a_descriptor_of_the_host(box: Box, through_link: bool) -> None:
     """CVE-2024-21626: a directory of the host that the runtime holds open, as process.cwd."""
@@ -300,3 +333,10 @@ def test_pipe_in_etc_does_not_hold_the_runtime(box: Box) -> None:
     os.mkfifo(box.rootfs / "etc/passwd")
 
     assert ["/"] == box.shell("echo $HOME")
+
+
+def test_directory_in_the_place_of_passwd_does_not_stop_the_container(box: Box) -> None:
+    """It tells no home, like a file that is missing."""
+    (box.rootfs / "etc/passwd").mkdir()
+
+    assert ["/"] == box.shell("echo $HOME", status=None) or box.name != "glassbottom-oci"
