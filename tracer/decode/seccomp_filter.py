@@ -25,6 +25,8 @@ _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 _MACHINES = {0xC000003E: "x86_64", 0xC00000B7: "aarch64", 0x40000003: "x86", 0x40000028: "arm"}
 _X86_64 = 0xC000003E
 _X32_BIT = 0x40000000
+_OTHER = -1
+"""Any field, or any machine, that is not told apart."""
 _LOAD, _RETURN, _AND, _JUMP, _EQUAL = 0x20, 0x06, 0x54, 0x05, 0x15
 _CONDITIONS = {0x15: "==", 0x25: ">", 0x35: ">=", 0x45: "&"}
 _NEGATED = {"==": "!=", ">": "<=", ">=": "<", "&": "& not"}
@@ -32,6 +34,8 @@ _NUMBERS = 512
 """Numbers of calls that are tried."""
 _PATHS = 256
 """Paths that are walked for one call; a filter with more is told without its conditions."""
+_STEPS = 8192
+"""Instructions that are walked for one call: whoever is traced may install any filter, and the engine reads it."""
 _NAMED = 6
 """Calls that a summary names for each answer; of more it says how many."""
 _RETURNS = {
@@ -108,17 +112,21 @@ def answer(value: int) -> str:
 
 def outcomes(program: bytes, architecture: int, number: int) -> set[Outcome]:
     """Every answer that a call of this number can get; empty where the filter is too tangled, or damaged."""
-    steps = instructions(program)
+    return _outcomes(instructions(program), architecture, number)
+
+
+def _outcomes(steps: list[Instruction], architecture: int, number: int) -> set[Outcome]:
     found: set[Outcome] = set()
     waiting: list[tuple[int, _Value, tuple[str, ...]]] = [(0, _Value(0), ())]
-    walked = 0
+    paths = walked = 0
     while waiting:
-        walked += 1
+        paths += 1
         place, value, conditions = waiting.pop()
-        if walked > _PATHS:
+        if paths > _PATHS:
             return set()
         while True:
-            if place >= len(steps):
+            walked += 1
+            if place >= len(steps) or walked > _STEPS:
                 return set()
             step = steps[place]
             place += 1
@@ -162,7 +170,7 @@ def summary(program: bytes, native: str = "x86_64") -> str:
     names = NAMES.get(machine, {})
     each: dict[int, set[Outcome]] = {}
     for number in range(_NUMBERS):
-        each[number] = outcomes(program, architecture, number)
+        each[number] = _outcomes(steps, architecture, number)
         if not each[number]:
             return _answers_alone(program)
     plain = {number: next(iter(found)).answer for number, found in each.items() if _is_plain(found)}
@@ -182,7 +190,10 @@ def summary(program: bytes, native: str = "x86_64") -> str:
 
 
 class _State(NamedTuple):
-    """What is known where an instruction begins: the field in the accumulator, and whose calls come here."""
+    """What is known where an instruction begins: the field in the accumulator, and whose calls come here.
+
+    Only what is asked for is told apart, so that there are few states, whatever the filter loads and compares.
+    """
 
     loaded: int
     machine: int | None
@@ -192,7 +203,7 @@ def _states(steps: list[Instruction]) -> list[set[_State]]:
     """For each instruction all states in which it can be reached: jumps go forward, so one pass finds them."""
     reached: list[set[_State]] = [set() for _ in steps]
     if steps:
-        reached[0].add(_State(-1, None))
+        reached[0].add(_State(_OTHER, None))
     for place, step in enumerate(steps):
         for state in reached[place]:
             for there, after in _followers(place, step, state):
@@ -207,13 +218,14 @@ def _followers(place: int, step: Instruction, state: _State) -> Iterator[tuple[i
     if step.code == _JUMP:
         yield place + 1 + step.value, state
     elif step.code not in _CONDITIONS:
-        changed = step.value if step.code == _LOAD else -1
-        yield place + 1, state._replace(loaded=changed)
+        told_apart = step.code == _LOAD and step.value in (_NUMBER, _ARCHITECTURE)
+        yield place + 1, state._replace(loaded=step.value if told_apart else _OTHER)
     else:
         asks = step.code == _EQUAL and state.loaded == _ARCHITECTURE
-        if not asks or state.machine in (None, step.value):
-            yield place + 1 + step.if_true, state._replace(machine=step.value) if asks else state
-        if not asks or state.machine != step.value:
+        machine = step.value if step.value in _MACHINES else _OTHER
+        if not asks or state.machine in (None, machine):
+            yield place + 1 + step.if_true, state._replace(machine=machine) if asks else state
+        if not asks or state.machine != machine or machine == _OTHER:
             yield place + 1 + step.if_false, state
 
 

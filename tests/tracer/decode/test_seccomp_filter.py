@@ -129,6 +129,25 @@ def test_filter_that_cannot_be_walked_is_told_by_its_answers() -> None:
     assert seccomp_filter.summary(step(0x05, 77)) == "may answer "
 
 
+def test_states_of_a_tangled_filter_are_few() -> None:
+    """Any traced program may install one: each load and each machine compared doubled what is kept of it."""
+    fields = b"".join(step(0x05, skip) + step(0x20, 16 + 4 * (skip % 12)) for skip in range(2))
+    machines = b"".join(step(0x20, ARCHITECTURE) + step(0x15, value, 1, 0) + fields for value in range(600))
+    tangled = (machines + step(0x15, 7, 0, 0) * 4096)[: 8 * 4095] + step(0x06, ALLOW)
+    steps = seccomp_filter.instructions(tangled)
+
+    assert len(steps) == 4096
+    assert max(map(len, seccomp_filter._states(steps))) <= 18
+
+
+def test_filter_whose_walks_are_long_is_told_by_its_answers() -> None:
+    """Few paths, each through thousands of instructions, for each of 512 calls."""
+    forks = b"".join(step(0x20, FIRST_ARGUMENT + 8 * place) + step(0x15, place, 0, 1) for place in range(5))
+    long = forks + step(0x20, NUMBER) * 4000 + step(0x06, ALLOW)
+
+    assert seccomp_filter.summary(long) == "may answer allow"
+
+
 @given(
     st.lists(
         st.tuples(
