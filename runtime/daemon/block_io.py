@@ -84,7 +84,7 @@ def verify(host: dict[str, Any]) -> None:
 
 
 def build(host: dict[str, Any]) -> dict[str, Any]:
-    """`linux.resources.blockIO`; ServerError for a path that is no device."""
+    """`linux.resources.blockIO`; ServerError for a path that cannot be looked up."""
     block_io: dict[str, Any] = {}
     if host["BlkioWeight"]:
         block_io["weight"] = host["BlkioWeight"]
@@ -99,6 +99,7 @@ def build(host: dict[str, Any]) -> dict[str, Any]:
 def _numbers(path: str) -> dict[str, int]:
     try:
         device = os.stat(path).st_rdev
-    except OSError as error:
-        raise ServerError(f"stat {path}: {(error.strerror or '').lower()}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in it
+        why = (error.strerror or "").lower() if isinstance(error, OSError) else "invalid argument"
+        raise ServerError(f"stat {path}: {why}") from error
     return {"major": os.major(device), "minor": os.minor(device)}

@@ -15,10 +15,10 @@ def verify(host: dict[str, Any]) -> None:
     """Refuse lists that are none, and what this host does not have."""
     for field, file, what in _FIELDS:
         asked, available = host[field], _available(file)
-        if not asked or not available:
+        if not asked:
             continue
         try:
-            missing = parse(asked) - parse(available)
+            missing = parse(asked) - parse(available) if available else parse(asked) - parse(asked)
         except ValueError as error:
             raise InvalidParameterError(f"Invalid value {asked} for cpuset {file}: {error}") from error
         if missing:

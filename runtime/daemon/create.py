@@ -141,7 +141,7 @@ class Creator:
     def _verify_host(self, host: dict[str, Any]) -> None:
         if host.get("Init") and not self._facts.init_binary:
             raise InvalidParameterError("--init needs docker-init, which is not installed on this host")
-        security_options.words(host)
+        security_options.words(host, strict=True)
         for asked in host["Ulimits"]:
             if asked["Soft"] > asked["Hard"] != -1:
                 raise InvalidParameterError(
@@ -199,11 +199,8 @@ class Creator:
         """Let new volumes begin with the image's files."""
         copies = writable_layer.volumes_to_fill(container)
         if copies:
-            self._volumes.use(container, to_start=False)
-            try:
+            with self._volumes.used(container):
                 await writable_layer.fill_volumes(container, copies)
-            finally:
-                self._volumes.leave(container)
 
     def _warnings(self, container: Container) -> list[str]:
         host = container.host_config

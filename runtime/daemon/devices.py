@@ -13,7 +13,7 @@ def device_at(host_path: str, container_path: str) -> dict[str, Any]:
     """One entry of `linux.devices` for a node of the host."""
     try:
         status = os.stat(host_path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ServerError(
             f'error gathering device information while adding custom device "{host_path}": no such file or directory'
         ) from error
@@ -44,7 +44,10 @@ def asked_for(asked: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_node(path: str) -> bool:
-    mode = os.lstat(path).st_mode
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return False  # it has gone since the directory was read
     return stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
 
 

@@ -68,7 +68,20 @@ _TYPES: dict[str, Any] = (
         "Sysctls": {str: str},
         "LogConfig": {"Type": str, "Config": {str: str}},
         "RestartPolicy": {"Name": str, "MaximumRetryCount": INT},
-        "Mounts": [dict.fromkeys(("Type", "Source", "Target", "Consistency"), str) | {"ReadOnly": bool}],
+        "Annotations": {str: str},
+        "Mounts": [
+            dict.fromkeys(("Type", "Source", "Target", "Consistency"), str)
+            | {
+                "ReadOnly": bool,
+                "BindOptions": {"Propagation": str, "NonRecursive": bool},
+                "VolumeOptions": {
+                    "NoCopy": bool,
+                    "Labels": {str: str},
+                    "DriverConfig": {"Name": str, "Options": {str: str}},
+                },
+                "TmpfsOptions": {"SizeBytes": INT64, "Mode": UINT},
+            }
+        ],
         "ConsoleSize": [UINT],
     }
 )

@@ -85,7 +85,7 @@ class Lifecycle:
             self._cancel_restart(container)
             try:
                 await self._run(container)
-            except (GRPCError, ApiError, OSError) as error:
+            except Exception as error:  # whatever it was: what the start has made goes again
                 refusal = await self._start_failed(container, error)
                 self._background.spawn(self.remove_if_asked(container))
                 raise refusal from error
@@ -97,7 +97,7 @@ class Lifecycle:
         streams = container.streams
         etc = etc_files.write(container, owner)
         shared_memory.prepare(container, self._containers)
-        self._volumes.use(container, to_start=True)
+        self._volumes.use(container)
         spec = self._gatherer.spec(container, etc)
         if streams.outputs_ended.done():  # a run before this one failed half way
             container.new_streams()
@@ -266,7 +266,7 @@ class Lifecycle:
             raise NotModified
         if seconds is None:
             seconds = int(container.config.get("StopTimeout") or DEFAULT_STOP_SECONDS)
-        first = signals.parse_signal(container.config.get("StopSignal") or "SIGTERM")
+        first = signals.stop_signal(container.config.get("StopSignal") or "SIGTERM")
         if container.state.paused:
             await self._tasks.resume(container.id)
         if signals.exists(first):

@@ -43,7 +43,11 @@ class Links:
     def _resolve(self, name: str, alias: str) -> Link:
         try:
             child = self._containers.find(name)
+            passed = set()
             while child.host_config["NetworkMode"].startswith("container:"):
+                if child.id in passed:  # its network is a matter of names, which may go round
+                    raise InvalidParameterError(f"could not get container for {name}: it shares its own network")
+                passed.add(child.id)
                 child = self._containers.find(child.host_config["NetworkMode"].partition(":")[2])
         except NotFoundError as error:
             raise InvalidParameterError(f"could not get container for {name}: {error.message}") from error
@@ -69,20 +73,17 @@ class Links:
 
     def write_hosts(self, container: Container) -> None:
         """Write /etc/hosts with the linked containers in it."""
-        container.linked_hosts = [
-            f"{address}\t{link.alias} {child.hostname}" + (f" {child.name}" if child.name != link.alias else "")
-            for link, child, address in self._linked(container)
-        ]
+        container.linked_hosts = [_hosts_line(*linked) for linked in self._linked(container)]
         etc_files.write_hosts(container)
 
     def tell_parents(self, child: Container) -> None:
         """A container has begun to run, maybe at another address than before: write it down where it is linked."""
-        for parent, _ in self._to(child):
-            if parent.state.running:
-                try:
-                    self.write_hosts(parent)
-                except ServerError:
-                    continue  # another container that it links to is down, and will tell it in turn
+        for parent, link in self._to(child):
+            address = _address(child)
+            if parent.state.running and parent.linked_hosts and address:
+                parent.linked_hosts[parent.links.index(link)] = _hosts_line(link, child, address)
+                etc_files.write_hosts(parent)
+                self._containers.save(parent)
 
     def remove(self, path: str) -> None:
         """`docker rm --link PARENT/ALIAS`."""
@@ -93,7 +94,8 @@ class Links:
         link = next((link for link in parent.links if link.alias == alias), None)
         if link is None:
             raise NotFoundError(f"No such container: {path}")
-        parent.links.remove(link)
+        place = parent.links.index(link)
+        del parent.links[place], parent.linked_hosts[place : place + 1]
         self._containers.save(parent)
 
     def _linked(self, container: Container) -> list[tuple[Link, Container, str]]:
@@ -107,7 +109,7 @@ class Links:
                 raise ServerError(
                     f"Cannot link to a non running container: /{self._name(link)} AS /{container.name}/{link.alias}"
                 )
-            address = next((one.address for one in child.endpoints if one.network == _BRIDGE), "")
+            address = _address(child)
             if not address:
                 raise ServerError(f"Cannot link to /{child.name}, as it does not belong to the default network")
             found.append((link, child, address))
@@ -119,6 +121,14 @@ class Links:
     def _name(self, link: Link) -> str:
         child = self._containers.get(link.child_id)
         return child.name if child else link.child_name
+
+
+def _address(child: Container) -> str:
+    return next((endpoint.address for endpoint in child.endpoints if endpoint.network == _BRIDGE), "")
+
+
+def _hosts_line(link: Link, child: Container, address: str) -> str:
+    return f"{address}\t{link.alias} {child.hostname}" + (f" {child.name}" if child.name != link.alias else "")
 
 
 def _undefined(kind: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from runtime.daemon.errors import InvalidParameterError
+from runtime.daemon.errors import InvalidParameterError, NotModeledError
 
 _BIND_PROPAGATION = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
 _MODES = (_BIND_PROPAGATION, ("ro", "rw"), ("z", "Z"), ("nocopy",), ("consistent", "cached", "delegated"))
@@ -140,6 +140,8 @@ def _from_mount(mount: dict[str, Any]) -> MountPoint:
         if not os.path.exists(source):
             raise InvalidParameterError(f"{described}: bind source path does not exist: {source}")
         asked = mount.get("BindOptions") or {}
+        if asked.get("ReadOnlyForceRecursive"):
+            raise NotModeledError("--mount bind-recursive=readonly: not modelled by the glassbottom daemon")
         propagation, recursive = asked.get("Propagation") or "rprivate", not asked.get("NonRecursive")
         if propagation not in _BIND_PROPAGATION:
             raise InvalidParameterError(f"{described}: invalid propagation mode: {propagation}")
@@ -150,6 +152,8 @@ def _from_mount(mount: dict[str, Any]) -> MountPoint:
         elif read_only:
             raise InvalidParameterError(f"{described}: must not set ReadOnly mode when using anonymous volumes")
         options = mount.get("VolumeOptions") or {}
+        if options.get("Subpath"):
+            raise NotModeledError("--mount volume-subpath: not modelled by the glassbottom daemon")
         driver = options.get("DriverConfig") or {}
         return MountPoint(
             "volume",

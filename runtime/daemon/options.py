@@ -126,7 +126,7 @@ def _checked(options: DaemonOptions) -> DaemonOptions:
         options,
         socket=os.path.abspath(path if separator else options.socket),
         containerd=options.containerd.removeprefix("unix://"),
-        data_root=os.path.abspath(options.data_root),
+        data_root=os.path.realpath(options.data_root),
         exec_root=os.path.abspath(options.exec_root),
     )
 

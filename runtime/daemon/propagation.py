@@ -37,8 +37,9 @@ def verify(points: Iterable[MountPoint], mountinfo: Iterable[str]) -> None:
     for point in asked:
         path = os.path.realpath(point.source)
         # The longest mount point that the path begins with; of several on one place the last one covers the others.
-        on = max((mount for mount in mounts if _is_below(path, mount.place)), key=lambda mount: len(mount.place))
-        on = next(mount for mount in reversed(mounts) if mount.place == on.place)
+        places = [mount.place for mount in mounts if _is_below(path, mount.place)]
+        place = max(places, key=len, default="/")
+        on = next((mount for mount in reversed(mounts) if mount.place == place), _Mount("/", False, False))
         if point.propagation in _SHARED and not on.shared:
             raise ServerError(f"path {point.source} is mounted on {on.place} but it is not a shared mount")
         if not (on.shared or on.slave):

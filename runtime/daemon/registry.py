@@ -82,18 +82,17 @@ class Repository:
 
         Raises RegistryError. The path is left unread: no scope is asked for.
         """
-        if self._challenge is None:
-            return ""  # everybody is let in
-        identity = ""
-        if self._challenge.scheme == "bearer":
+        identity = authorization = ""
+        if self._challenge is not None and self._challenge.scheme == "bearer":
             document = await self._token(
                 self._challenge.parameters, self._base, {"offline_token": "true", "client_id": "docker"}
             )
             identity = str(document.get("refresh_token") or "")
             authorization = f"Bearer {_token_in(document)}"
-        else:
+        elif self._challenge is not None:
             authorization = await self._answer(self._challenge, self._base)
-        async with self._get(self._base, {"Authorization": authorization}) as reply:
+        # Where there is no challenge that we understand, either everybody is let in, or nobody who says nothing.
+        async with self._get(self._base, {"Authorization": authorization} if authorization else {}) as reply:
             if reply.status != 200:
                 raise RegistryError(f"login attempt to {self._base} failed with status: {reply.status} {reply.reason}")
         return identity

@@ -16,14 +16,20 @@ from runtime.daemon.errors import InvalidParameterError
 from runtime.daemon.go_words import parse_bool, quoted
 
 
-def words(host: dict[str, Any]) -> dict[str, str]:
-    """What was asked for, by key: {"no-new-privileges": "", "seccomp": "unconfined"}."""
+def words(host: dict[str, Any], strict: bool = False) -> dict[str, str]:
+    """What was asked for, by key: {"no-new-privileges": "", "seccomp": "unconfined"}.
+
+    Args:
+        host: HostConfig.
+        strict: refuse what is not understood, as at create. A record of an older daemon may hold such words.
+
+    """
     found = {}
     for option in host["SecurityOpt"] or []:
         key, separator, value = option.partition("=" if "=" in option else ":")
         if option in ("no-new-privileges", "disable"):
             found[option] = ""
-        elif not separator:
+        elif not separator and strict:
             raise InvalidParameterError(f"invalid --security-opt 1: {quoted(option)}")
         elif key == "no-new-privileges" and (yes := parse_bool(value)) is not None:
             found.pop(key, None)
@@ -31,7 +37,7 @@ def words(host: dict[str, Any]) -> dict[str, str]:
                 found[key] = ""
         elif key in ("seccomp", "apparmor", "label"):
             found[key] = value
-        else:
+        elif strict:
             raise InvalidParameterError(f"invalid --security-opt 2: {quoted(option)}")
     return found
 

@@ -24,6 +24,14 @@ def parse_signal(text: str) -> int:
     raise InvalidParameterError(f"Invalid signal: {text}")
 
 
+def stop_signal(text: str) -> int:
+    """The same for one on record, which an older daemon may have read otherwise: SIGTERM for none, as in dockerd."""
+    try:
+        return parse_signal(text)
+    except InvalidParameterError:
+        return _NAMES["TERM"]
+
+
 def exists(number: int) -> bool:
     """Whether it can be sent. The C library keeps 32 and 33 to itself."""
     return number in _NAMES.values()

@@ -1,8 +1,8 @@
 """From Config and HostConfig to the OCI runtime's `config.json` (moby: daemon/oci_linux.go createSpec).
 
-This is where `docker run --memory 64m` turns into `linux.resources.memory.limit`. Nothing here touches the host: what
-had to be looked up (the user's numbers, paths of other containers' namespaces, the host's limits) comes in as
-`SpecInputs`, so the same container always gives the same document. In the order of the document itself:
+This is where `docker run --memory 64m` turns into `linux.resources.memory.limit`. Nothing here touches the host, but
+for the numbers behind the paths of device nodes: what had to be looked up (the user's numbers, paths of other
+containers' namespaces, the host's limits) comes in as `SpecInputs`. In the order of the document itself:
 
     process     what runs, as whom, with which capabilities        (this file)
     root        the snapshot that the shim mounts on BUNDLE/rootfs
@@ -71,6 +71,8 @@ def build(container: Container, inputs: SpecInputs) -> dict[str, Any]:
         "mounts": spec_mounts.build(container, inputs),
         "linux": _linux(container, inputs, kept),
     }
+    if host.get("Annotations"):
+        spec["annotations"] = host["Annotations"]
     if host["UTSMode"] != "host" and container.hostname:
         spec["hostname"] = container.hostname
         if container.config.get("Domainname"):

@@ -10,17 +10,23 @@ from collections.abc import Iterable
 from runtime.daemon.errors import InvalidParameterError, ServerError
 from runtime.daemon.mount_calls import (
     MS_BIND,
+    MS_DIRSYNC,
+    MS_MANDLOCK,
     MS_NOATIME,
     MS_NODEV,
     MS_NODIRATIME,
     MS_NOEXEC,
     MS_NOSUID,
+    MS_PRIVATE,
     MS_RDONLY,
     MS_REC,
     MS_RELATIME,
     MS_REMOUNT,
+    MS_SHARED,
+    MS_SLAVE,
     MS_STRICTATIME,
     MS_SYNCHRONOUS,
+    MS_UNBINDABLE,
     is_mounted,
     mount,
     unmount,
@@ -36,6 +42,8 @@ _SET = {
     "nodev": MS_NODEV,
     "noexec": MS_NOEXEC,
     "sync": MS_SYNCHRONOUS,
+    "dirsync": MS_DIRSYNC,
+    "mand": MS_MANDLOCK,
     "noatime": MS_NOATIME,
     "nodiratime": MS_NODIRATIME,
     "relatime": MS_RELATIME,
@@ -51,8 +59,20 @@ _CLEAR = {
     "diratime": MS_NODIRATIME,
     "norelatime": MS_RELATIME,
     "nostrictatime": MS_STRICTATIME,
+    "nomand": MS_MANDLOCK,
     "defaults": 0,
 }
+_PROPAGATION = {
+    f"{recursive}{word}": flag | (MS_REC if recursive else 0)
+    for recursive in ("", "r")
+    for word, flag in (
+        ("private", MS_PRIVATE),
+        ("shared", MS_SHARED),
+        ("slave", MS_SLAVE),
+        ("unbindable", MS_UNBINDABLE),
+    )
+}
+"""Said by a mount(2) of its own."""
 
 
 def verify(name: str, options: dict[str, str]) -> None:
@@ -95,11 +115,15 @@ class VolumeMounts:
 
 
 def _mount(directory: str, options: dict[str, str]) -> None:
-    flags, data = _parse(options.get("o", "").split(","))
+    words = options.get("o", "").split(",")
+    flags, data = _parse(word for word in words if word not in _PROPAGATION)
     try:
         mount(options["device"], directory, options["type"], flags, data)
         if flags & MS_BIND and flags & MS_RDONLY:  # a bind has its source's flags until it is asked once more
             mount("", directory, "", flags | MS_REMOUNT, "")
+        for word in words:
+            if word in _PROPAGATION:
+                mount("", directory, "", _PROPAGATION[word], "")
     except OSError as error:
         unmount(directory)
         said = [f", flags: {flags:#x}"] if flags else []

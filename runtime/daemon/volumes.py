@@ -4,13 +4,14 @@ A volume is DATA_ROOT/volumes/NAME/_data and a record beside it; the disk is the
 is copied by `writable_layer`; volumes that are mounted, by `volume_options`. Left out: other drivers.
 """
 
+import contextlib
 import json
 import os
 import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from runtime.daemon import volume_options
 from runtime.daemon.container import Container
 from runtime.daemon.errors import ConflictError, InvalidParameterError, NotFoundError, ServerError
 from runtime.daemon.events import EventLog
-from runtime.daemon.mount_calls import unmount
+from runtime.daemon.mount_calls import is_mounted, unmount
 from runtime.daemon.mount_points import MountPoint
 from runtime.daemon.timestamps import utc_offset_free_date
 from runtime.daemon.volume_options import VolumeMounts
@@ -66,12 +67,16 @@ class VolumeStore:
                 f'create {name}: "{name}" includes invalid characters for a local volume name, only '
                 '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
             )
-        volume_options.verify(name, options or {})
         if not os.path.isdir(self._data(name)):
-            os.makedirs(self._data(name), mode=0o755)
+            volume_options.verify(name, options or {})
             record = {"created_ns": time.time_ns(), "labels": labels, "options": options or None}
-            with open(os.path.join(self._root, name, "opts.json"), "w", encoding="utf-8") as file:
+            # The record first: it is the directory that says that there is a volume, and without its options it
+            # would be another one.
+            folder = os.path.join(self._root, name)
+            os.makedirs(folder, mode=0o755, exist_ok=True)
+            with open(os.path.join(folder, "opts.json"), "w", encoding="utf-8") as file:
                 json.dump(record, file)
+            os.mkdir(self._data(name), mode=0o755)
             self._events.publish("volume", "create", name, {"driver": "local"})
         return self.inspect(name)
 
@@ -98,9 +103,16 @@ class VolumeStore:
         self.inspect(name)
         if users:
             raise ConflictError(f"remove {name}: volume is in use - [{', '.join(users)}]")
-        unmount(self._data(name))  # left by a daemon that was killed; what is mounted is not the volume's to delete
+        self._unmount(name)
         shutil.rmtree(os.path.join(self._root, name))
         self._events.publish("volume", "destroy", name, {"driver": "local"})
+
+    def _unmount(self, name: str) -> None:
+        """Take off what a daemon that was killed has left mounted: it is not the volume's to delete."""
+        data = self._data(name)
+        unmount(data)
+        if is_mounted(data):
+            raise ConflictError(f"remove {name}: something is mounted on {data}; umount it first")
 
     def remove_anonymous(self, points: Iterable[MountPoint], others: Iterable[MountPoint]) -> None:
         """Delete the volumes that go with a container, but for those that others have borrowed from it."""
@@ -109,14 +121,25 @@ class VolumeStore:
             if point.anonymous and point.volume not in borrowed:
                 self.remove(point.volume, [])
 
-    def use(self, container: Container, to_start: bool) -> None:
+    @contextlib.contextmanager
+    def used(self, container: Container) -> Iterator[None]:
+        """Mount them for as long as their files are looked at from outside."""
+        user = f"{container.id} {secrets.token_hex(8)}"
+        mounted = self._with_options(container)
+        try:
+            for directory, options in mounted:
+                self._mounts.use(directory, options, user)
+            yield
+        finally:
+            for directory, _ in mounted:
+                self._mounts.leave(directory, user)
+
+    def use(self, container: Container) -> None:
         """Mount those of a container's volumes that have options; ServerError if the kernel refuses."""
         for directory, options in self._with_options(container):
             try:
                 self._mounts.use(directory, options, container.id)
             except ServerError as error:
-                if not to_start:
-                    raise
                 raise ServerError(f"error while mounting volume '{directory}': {error.message}") from error
 
     def keep(self, container: Container) -> None:

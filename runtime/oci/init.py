@@ -12,7 +12,7 @@ import sys
 from runtime.oci import devices, exec_fifo, hooks, mounts, namespaces, null_device, process_setup, rootfs, sync
 from runtime.oci import syscalls as sc
 from runtime.oci.cgroups import mounting
-from runtime.oci.errors import OCIError, describe
+from runtime.oci.errors import describe
 from runtime.oci.sysctl import write as write_sysctl
 
 TYPE_CHECKING = False

@@ -82,6 +82,11 @@ HOSTS = [
     (host(f'"Ulimits":[{{"Name":"nofile","Soft":{BIG}}}]'), ".HostConfig.Ulimits.Soft of type int64"),
     (host('"PortBindings":{"80/tcp":[{"HostPort":80}]}'), ".HostConfig.PortBindings.HostPort of type string"),
     (host(f'"RestartPolicy":{{"MaximumRetryCount":{BIG}}}'), ".HostConfig.RestartPolicy.MaximumRetryCount of type int"),
+    (
+        host('"Mounts":[{"VolumeOptions":{"DriverConfig":{"Options":["type"]}}}]'),
+        ".HostConfig.Mounts.VolumeOptions.DriverConfig.Options of type map[string]string",
+    ),
+    (host('"Mounts":[{"BindOptions":{"NonRecursive":1}}]'), ".HostConfig.Mounts.BindOptions.NonRecursive of type bool"),
     (host(f'"BlkioDeviceReadBps":[{{"Rate":{BIG}}}]'), ".HostConfig.BlkioDeviceReadBps.Rate of type uint64"),
 ]
 NO_JSON = "invalid character 'x' looking for beginning of value"

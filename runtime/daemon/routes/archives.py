@@ -35,17 +35,19 @@ class ArchiveRoutes:
     async def describe(self, call: Call) -> web.StreamResponse:
         """HEAD: what is there, in a header. `docker cp` asks before it sends."""
         container = self._engine.containers.find(call.name)
-        async with files_of(container, "stat", _path(call)) as program:
-            headers = _stat_header(await program.answer())
+        with self._engine.volumes.used(container):
+            async with files_of(container, "stat", _path(call)) as program:
+                headers = _stat_header(await program.answer())
         return web.Response(headers={**COMMON_HEADERS, **headers})
 
     async def read(self, call: Call) -> web.StreamResponse:
         """GET: one file, or a directory with all that is in it."""
         container = self._engine.containers.find(call.name)
-        async with files_of(container, "pack", _path(call)) as program:
-            headers = _stat_header(await program.answer())
-            self._engine.events.container("archive-path", container)
-            return await _send(call, program, "application/x-tar", headers)
+        with self._engine.volumes.used(container):
+            async with files_of(container, "pack", _path(call)) as program:
+                headers = _stat_header(await program.answer())
+                self._engine.events.container("archive-path", container)
+                return await _send(call, program, "application/x-tar", headers)
 
     async def write(self, call: Call) -> web.StreamResponse:
         """PUT: extract the body in a directory."""
@@ -59,11 +61,12 @@ class ArchiveRoutes:
     async def _write(self, call: Call) -> web.StreamResponse:
         container, path = self._engine.containers.find(call.name), _path(call)
         refuse_read_only(container, path)
-        async with files_of(container, "unpack", path, keep_kind=call.flag("noOverwriteDirNonDir")) as program:
-            async for block in call.request.content.iter_any():
-                await program.feed(block)
-            program.end_archive()
-            await program.answer()
+        with self._engine.volumes.used(container):
+            async with files_of(container, "unpack", path, keep_kind=call.flag("noOverwriteDirNonDir")) as program:
+                async for block in call.request.content.iter_any():
+                    await program.feed(block)
+                program.end_archive()
+                await program.answer()
         self._engine.events.container("extract-to-dir", container)
         return empty_reply(200)
 

@@ -51,6 +51,12 @@ def test_binds_that_it_does_not(source: str, mode: str, place: str, wanted: str)
         propagation.verify([bind(source, mode)], MOUNTINFO)
 
 
+def test_bind_where_the_root_is_in_no_mount_is_refused() -> None:
+    """A chroot's `/` may be no mount point."""
+    with pytest.raises(ServerError, match="is mounted on / but"):
+        propagation.verify([bind("/x", "rslave")], [])
+
+
 @pytest.mark.parametrize(
     ("modes", "root"),
     [

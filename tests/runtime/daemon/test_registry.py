@@ -130,3 +130,18 @@ async def test_registry_that_knows_no_ranges_is_read_from_the_start() -> None:
         registry.close()
 
     assert rest == image.blobs[digest][1234:]
+
+
+@pytest.mark.parametrize("challenge", [{}, {"WWW-Authenticate": "Negotiate"}])
+async def test_login_where_nothing_is_asked_that_can_be_answered_fails(challenge: dict[str, str]) -> None:
+    """A registry that says 401 without a challenge we know has let nobody in, whatever the password."""
+    registry = FakeRegistry()
+    registry.answer = lambda *_: (401, challenge, b"")
+    try:
+        async with open_session() as session:
+            repository = Repository(session, Endpoint(f"http://{registry.host}", True), "x", Credentials("me", "any"))
+            await repository.ping()
+            with pytest.raises(RegistryError, match="failed with status: 401"):
+                await repository.log_in()
+    finally:
+        registry.close()

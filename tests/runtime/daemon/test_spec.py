@@ -200,7 +200,6 @@ async def test_spec_environment_lets_the_user_win(tmp_path: Path) -> None:
         ({"Binds": ["/a:/b:odd"]}, "invalid mode: odd"),
         ({"Binds": ["/a:/"]}, "destination can't be '/'"),
         ({"Tmpfs": {"rel": ""}}, "mount path must be absolute"),
-        ({"SecurityOpt": ["nosuch=1"]}, "invalid --security-opt"),
         ({"SecurityOpt": ["seccomp={"]}, "Decoding seccomp profile failed"),
         ({"DeviceCgroupRules": ["odd"]}, "invalid device cgroup rule"),
     ],
