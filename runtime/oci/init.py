@@ -71,11 +71,12 @@ def main(order: Order, channel: sync.Channel) -> None:
         exec_fifo.wait_for_start(order.fifo_fd, order.own_fds)
         hooks.run("startContainer", order.config, order.state | {"status": "created", "pid": os.getpid()})
         process_setup.execute(order.prepared, identity)
-    except Exception as error:  # noqa: BLE001 (as above: going on would be the parent's frames, in a forked child)
+    except Exception as error:  # noqa: BLE001 (as above; above this frame are the parent's, and not ours to return to)
         # `start` has returned long ago: the container's own stderr is the only place left to say it
         sys.stderr.write(f"exec {identity.path}: {describe(error)}\n")
         sys.stderr.flush()
-    os._exit(process_setup.EXEC_FORMAT_FAILED)
+    finally:
+        os._exit(process_setup.EXEC_FORMAT_FAILED)
 
 
 def set_up(order: Order, channel: sync.Channel) -> process_setup.Identity:

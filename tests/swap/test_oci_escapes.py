@@ -340,3 +340,30 @@ def test_directory_in_the_place_of_passwd_does_not_stop_the_container(box: Box) 
     (box.rootfs / "etc/passwd").mkdir()
 
     assert ["/"] == box.shell("echo $HOME", status=None) or box.name != "glassbottom-oci"
+
+
+def with_hook_in_the_container(box: Box, *args: str) -> None:
+    """A startContainer hook, which runs when nobody but init is left to report an error."""
+    box.config["hooks"] = {"startContainer": [{"path": "/bin/true", "args": list(args)}]}
+
+
+def test_descriptor_of_the_images_making_may_have_any_number(box: Box) -> None:
+    """Without a mount at /proc, /proc/self/fd is a directory of the image."""
+    del box.config["mounts"][0]
+    for name in ("3", str(1 << 31), "9" * 20, "x"):
+        (box.rootfs / "proc/self/fd" / name).mkdir(parents=True)
+    with_hook_in_the_container(box, "true")
+
+    assert ["here"] == box.shell("echo here", status=None) or box.name != "glassbottom-oci"
+
+
+def test_init_ends_by_itself_whatever_the_error(box: Box) -> None:
+    """It is a fork of `create`: an error that nobody catches would go on in the frames of that one."""
+    with_hook_in_the_container(box, "true", "a\0b")
+    box.write_config("true")
+
+    done = box.call("run", "--bundle", str(box.directory), box.id, status=None)
+
+    assert done.returncode != 0 or box.name == "crun"
+    if box.name == "glassbottom-oci":
+        assert "exec /bin/true: embedded null byte\n" == done.stderr
