@@ -9,7 +9,7 @@ import os
 
 from runtime.oci import namespaces, plain_json, process_object, schema
 from runtime.oci.errors import ConfigError, OCIError
-from runtime.oci.version import SPEC_VERSION, is_spoken
+from runtime.oci.version import is_spoken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def check(config: "Any", directory: str) -> "dict[str, Any]":
     config = schema.without_nulls(config)
     version = config["ociVersion"]
     if not is_spoken(version):
-        raise ConfigError("ociVersion", f'"{version}" is not supported: this runtime speaks 1.0.0 to {SPEC_VERSION}')
+        raise ConfigError("ociVersion", f'"{version}" is not supported: this runtime speaks 1.0.0 and later 1.x')
     if "process" not in config:
         # the spec lets create do without and start insist: one clear sentence now is kinder
         raise ConfigError("process", "is required")
