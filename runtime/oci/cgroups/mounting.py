@@ -6,7 +6,6 @@ On v1 that is a tmpfs with one mount per hierarchy and links for controllers tha
 """
 
 import os
-import stat
 
 from runtime.oci import in_root
 from runtime.oci import syscalls as sc
@@ -27,9 +26,9 @@ class Mounter:
         self.hierarchies = probe.probe()
 
     def mount(self, root: str, target: str, flags: int) -> None:
-        """Fill the target, which exists."""
+        """Fill the target, which exists and was judged: from here on no link is taken to it."""
         if self.hierarchies.v1:
-            with in_root.Opened(root, target) as path:
+            with in_root.Opened(root, target, links=False) as path:
                 # writable for now: the directories of the hierarchies are made in it
                 sc.mount("tmpfs", path, "tmpfs", flags & ~sc.MS_RDONLY, "mode=755")
             self._mount_v1(root, target, flags)
@@ -43,18 +42,19 @@ class Mounter:
         for mount_point, controllers in together.items():
             name = os.path.basename(mount_point)
             place = f"{target}/{name}"
-            os.close(in_root.open_or_create(root, place, stat.S_IFDIR))
+            with in_root.Opened(root, target, links=False) as path:
+                os.makedirs(os.path.join(path, name), 0o755, exist_ok=True)
             self._mount_one(controllers, root, place, "cgroup", mount_point, flags)
             for controller in controllers:
                 if controller != name and not controller.startswith("name="):
-                    with in_root.Opened(root, target) as path:
+                    with in_root.Opened(root, target, links=False) as path:
                         os.symlink(name, os.path.join(path, controller))
 
     def _mount_one(
         self, controllers: list[str], root: str, place: str, filesystem_type: str, host_mount: str, flags: int
     ) -> None:
         """One hierarchy; controllers that share one can only be mounted together."""
-        with in_root.Opened(root, place) as path:
+        with in_root.Opened(root, place, links=False) as path:
             if self.own_namespace:
                 try:
                     sc.mount("cgroup", path, filesystem_type, flags, ",".join(controllers))
@@ -64,5 +64,5 @@ class Mounter:
             own = self.hierarchies.own.get(controllers[0], "/")
             sc.mount(os.path.join(host_mount, own.lstrip("/")), path, "", sc.MS_BIND | sc.MS_REC)
         # opened anew, for the fd above leads under the new mount
-        with in_root.Opened(root, place) as path:
+        with in_root.Opened(root, place, links=False) as path:
             sc.mount("", path, "", sc.MS_REMOUNT | sc.MS_BIND | flags)

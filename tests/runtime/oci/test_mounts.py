@@ -1,11 +1,13 @@
-"""The plan of the mounts: pure, so it can be read without root."""
+"""The plan of the mounts: pure, so it can be read without root. And where the steps of the cgroup mount go."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runtime.oci import mounts
 from runtime.oci import syscalls as sc
+from runtime.oci.cgroups import mounting, probe
 from runtime.oci.errors import ConfigError
 from runtime.oci.mounts import Step
 
@@ -113,3 +115,40 @@ def test_files_that_lxcfs_covers_are_allowed() -> None:
 def test_steps_read_like_calls() -> None:
     """A plan can be shown."""
     assert "propagate('/d', flags=1)" == repr(Step("propagate", "/d", flags=1))
+
+
+V1 = {"cpu": "/h/cpu,cpuacct", "cpuacct": "/h/cpu,cpuacct", "memory": "/h/memory"}
+
+
+@pytest.mark.parametrize(("v1", "unified", "calls"), [(V1, "", 3), ({}, "/h/unified", 2)])
+def test_cgroup_mount_takes_no_link_after_its_place_was_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, v1: dict[str, str], unified: str, calls: int
+) -> None:
+    """Whenever the directory becomes a link, that is an error: the target may lie in a volume that others write."""
+    mounter = mounting.Mounter(own_namespace=bool(v1))
+    mounter.hierarchies = probe.Hierarchies()
+    mounter.hierarchies.v1, mounter.hierarchies.unified = v1, unified
+    made = []
+
+    for swapped_after in range(calls):
+        root = tmp_path / str(swapped_after)
+        (root / "volume/cgroup").mkdir(parents=True)
+        (root / "outside").mkdir()
+        made.clear()
+
+        def mount(*_: Any, root: Path = root, swapped_after: int = swapped_after) -> None:
+            made.append("call")
+            if len(made) == swapped_after:
+                swap(root)
+
+        def swap(root: Path) -> None:
+            (root / "volume/cgroup").rename(root / "volume/aside")
+            (root / "volume/cgroup").symlink_to("/outside")
+
+        monkeypatch.setattr(sc, "mount", mount)
+        if swapped_after == 0:
+            swap(root)
+        with pytest.raises(OSError, match="symbolic links"):
+            mounter.mount(str(root), "/volume/cgroup", 0)
+        assert swapped_after == len(made)
+        assert [] == list((root / "outside").iterdir())
