@@ -78,18 +78,17 @@ class ActionFold:
             calls, fields = self._capabilities(pid, sequence, fields)
         elif name == "move_mount":
             calls, fields = self._moved(pid, sequence, event, fields)
-            found = masked(Intent(found.action, fields))
-            fields = found.fields
         elif "target" in fields or "path" in fields:
             self._resolve(pid, fields)
-            if found.action == "MountAttached":
-                found = masked(found)
-                fields = found.fields
-            if found.action == "PathMasked" and str(fields["path"]).endswith("/dev/null"):
-                # Without the right to make devices, the host's are bound into the container's /dev.
-                made: dict[str, Scalar] = {"source": "/dev/null", "type": "bind", "flags": "MS_BIND", "options": ""}
-                found = Intent("MountAttached", {"target": fields["path"], **made})
-                fields = found.fields
+        if found.action == "MountAttached":
+            found = masked(Intent(found.action, fields))
+            fields = found.fields
+        if found.action == "PathMasked" and str(fields["path"]).endswith("/dev/null"):
+            # Without the right to make devices, the host's are bound into the container's /dev.
+            made: dict[str, Scalar] = {"source": "/dev/null", "type": "bind", "flags": "MS_BIND", "options": ""}
+            through = {"through": fields["through"]} if "through" in fields else {}
+            found = Intent("MountAttached", {"target": fields["path"], **made, **through})
+            fields = found.fields
         return [ActionSeen(event.time_ns, event.tid, pid, found.action, fields, calls)]
 
     def forget(self, pid: int) -> None:

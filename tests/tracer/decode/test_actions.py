@@ -139,6 +139,24 @@ def test_null_device_moved_over_a_file_masks_it() -> None:
     assert ("PathMasked", "/proc/keys", "/dev/null") == (action.action, action.fields["path"], action.fields["how"])
 
 
+@pytest.mark.parametrize("moved", [False, True], ids=["mount", "open_tree and move_mount"])
+def test_null_device_bound_on_its_own_name_masks_nothing(*, moved: bool) -> None:
+    """Without the right to make devices, a runtime binds the host's into the container's /dev, through a descriptor."""
+    tracee = Tracee()
+    tracee.call("openat", 0, 0, 0o10000000, result=6, data={"1": b"/box/rootfs/dev/null"})
+
+    if moved:
+        tracee.call("open_tree", 0, 0, 1, result=4, data={"1": b"/dev/null"})
+        [action] = tracee.call("move_mount", 4, 0, 0, 0, 4, data={"1": b"", "3": b"/proc/self/fd/6"})
+    else:
+        [action] = tracee.call("mount", 0, 0, 0, 4096, data=mount_data("/dev/null", "/proc/self/fd/6", ""))
+
+    assert action.action == "MountAttached"
+    told = {key: action.fields[key] for key in ("target", "source", "type", "through")}
+    bound = {"target": "/box/rootfs/dev/null", "source": "/dev/null", "type": "bind"}
+    assert told == {**bound, "through": "/proc/self/fd/6"}
+
+
 def test_bounding_set_and_capset_are_one_action() -> None:
     """Twenty-odd prctl calls and a capset: one action that cites them all."""
     tracee = Tracee()
