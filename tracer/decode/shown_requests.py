@@ -10,23 +10,33 @@ from tracer.decode.quote import quote, quote_hex
 from tracer.decode.shown import OMIT, Shown, number, pointer
 
 _SCHEDULING = struct.Struct("<2IQiI3Q")
+_UTILISATION = struct.Struct("<2I")
+_KEEP_POLICY, _KEEP_PARAMETERS = 0x08, 0x10
 _OVERFLOW = -75
 _QUOTA_WITHOUT_ID = frozenset({0x800001, *range(0x800003, 0x800007), *range(0x5801, 0x5803), *range(0x5805, 0x5809)})
 """Those that ask for the quota of nobody in particular."""
 
 
 def scheduling(shown: Shown, place: int) -> str:
-    """A struct sched_attr."""
+    """A struct sched_attr: as far as its size goes, and without what its flags say is to stay as it is."""
     data = shown.memory(place)
     if data is None or len(data) < _SCHEDULING.size:
         return pointer(shown, place)
     size, policy, bits, nice, priority, runtime, deadline, period = _SCHEDULING.unpack_from(data)
-    told = flags.enum(policy, flags_requests.SCHEDULERS)
-    asked = flags.bits(bits, flags_requests.SCHEDULER_FLAGS)
-    return (
-        f"{{size={size}, sched_policy={told}, sched_flags={asked}, sched_nice={nice}, sched_priority={priority}, "
-        f"sched_runtime={runtime}, sched_deadline={deadline}, sched_period={period}}}"
-    )
+    told = [f"size={size}"]
+    if not bits & (_KEEP_POLICY | _KEEP_PARAMETERS):
+        told.append(f"sched_policy={flags.enum(policy, flags_requests.SCHEDULERS)}")
+    told.append(f"sched_flags={flags.bits(bits, flags_requests.SCHEDULER_FLAGS)}")
+    if not bits & _KEEP_PARAMETERS:
+        told += [f"sched_nice={nice}", f"sched_priority={priority}"]
+        told += [f"sched_runtime={runtime}", f"sched_deadline={deadline}", f"sched_period={period}"]
+    end = _SCHEDULING.size + _UTILISATION.size
+    if size >= end and len(data) >= end:
+        least, most = _UTILISATION.unpack_from(data, _SCHEDULING.size)
+        told += [f"sched_util_min={least}", f"sched_util_max={most}"]
+    if size > end:
+        told.append("...")
+    return f"{{{', '.join(told)}}}"
 
 
 def io_priority(shown: Shown, place: int) -> str:

@@ -71,7 +71,7 @@ CALLS = {
     "nanosleep": "in0:16", "clock_nanosleep": "in2:16", "clock_gettime": "out1:16",
     "prctl": "prctl", "prlimit64": "in2:16 out3:16", "setrlimit": "in1:16", "getrlimit": "out1:16",
     "sched_setaffinity": "in2:@1", "sched_getaffinity": "result2*1", "sched_setscheduler": "in2:4",
-    "sched_setattr": "in1:48", "sched_getattr": "out1:48", "sched_setparam": "in1:4",
+    "sched_setattr": "in1:56", "sched_getattr": "out1:56", "sched_setparam": "in1:4",
     "sched_getparam": "out1:4", "getrandom": "result0*1", "uname": "out0:390",
     # sockets
     "bind": "in1:@2", "connect": "in1:@2", "accept": "before2:4 outlen1:2 out2:4",

@@ -23,7 +23,11 @@ syscall("llistxattr", b"missing", room, 100)
 syscall("listxattr", b"file", None, 0)
 
 syscall("sched_setattr", 0, struct.pack("<2IQiI3Q", 48, 3, 1, 5, 0, 0, 0, 0), 0)
+for asked in (0x01, 0x08, 0x10, 0x60):
+    syscall("sched_setattr", 0, struct.pack("<2IQiI3Q2I", 56, 3, asked, 5, 0, 0, 0, 0, 10, 1000), 0)
 syscall("sched_getattr", 0, None, 48, 0)
+syscall("sched_getattr", 0, room, 48, 0)
+syscall("sched_getattr", 0, room, 56, 0)
 syscall("sched_setparam", 0, struct.pack("<i", 0))
 syscall("sched_getparam", 0, room)
 syscall("ioprio_set", 1, 0, 2 << 13 | 4)
