@@ -143,7 +143,28 @@ def test_the_filter_traces_its_calls_and_every_foreign_one() -> None:
     assert verdict(program, 0x40000003, arch) == 0x7FF00000
 
 
-def verdict(program: bytes, number: int, arch: int) -> int:
+def test_the_filter_lets_sigurg_pass() -> None:
+    """Go's threads interrupt each other by it; every other signal, and every other call with that number, is traced."""
+    arch = bindings.AUDIT_ARCH["x86_64"]
+    program = seccomp_filter.program({2, 234, 257}, arch, tgkill=234)
+
+    assert verdict(program, 234, arch, signal.SIGURG) == 0x7FFF0000
+    assert verdict(program, 234, arch, signal.SIGTERM) == 0x7FF00000
+    assert verdict(program, 257, arch, signal.SIGURG) == verdict(program, 2, arch, signal.SIGURG) == 0x7FF00000
+
+
+def test_signals_to_threads_are_recorded_but_for_sigurg(record: Record) -> None:
+    """And the note says so."""
+    send = "import signal, threading; signal.signal(10, lambda *_: None)\n"
+    send += "for number in (23, 10, 23): signal.pthread_kill(threading.get_ident(), number)"
+    recording = record(*PYTHON, "-c", send, speed="filtered")
+
+    assert [event.arguments[2] for event in recording.calls("tgkill")] == [signal.SIGUSR1]
+    note = next(note for note in recording.all(NoteMade) if note.topic == "filtered")
+    assert "of tgkill not SIGURG" in note.text
+
+
+def verdict(program: bytes, number: int, arch: int, argument: int = 0) -> int:
     """What a BPF program of the four instructions that filters are made of returns."""
     lines = list(struct.iter_unpack("<HBBI", program))
     place = accumulator = 0
@@ -151,7 +172,7 @@ def verdict(program: bytes, number: int, arch: int) -> int:
         code, true, false, operand = lines[place]
         place += 1
         if code == 0x20:
-            accumulator = {0: number, 4: arch}[operand]
+            accumulator = {0: number, 4: arch, 32: argument}[operand]
         elif code == 0x06:
             return int(operand)
         else:

@@ -139,7 +139,8 @@ def _filter(machine: str, chronicle: Chronicle, plans: Mapping[int, Plan], fdtab
     numbers |= Pipeline({number: plan.name for number, plan in plans.items()}).exit_numbers
     numbers |= {number for number, plan in plans.items() if plan.name in needed}
     names = tuple(sorted(plans[number].name for number in numbers))
-    return Filter(machine, program(numbers, bindings.AUDIT_ARCH[machine]), names)
+    tgkill = next((number for number in numbers if plans[number].name == "tgkill"), -1)
+    return Filter(machine, program(numbers, bindings.AUDIT_ARCH[machine], tgkill), names)
 
 
 def _decoders(launch: Launch, machine: str, signatures: dict[int, SyscallSignature]) -> tuple[Decoder, StageMatcher]:

@@ -91,6 +91,8 @@ class Story:
         if self._filtered is not None:
             names = self._filtered.names
             text = f"calls other than these {len(names)} are not watched, and not recorded: {' '.join(names)}"
+            if "tgkill" in names:
+                text += " (of tgkill not SIGURG, by which Go's threads interrupt each other)"
             if launch.speed == "wire":
                 labels = ", ".join(program.label for program in launch.background)
                 text = f"of {labels} themselves, {text}"
