@@ -305,11 +305,10 @@ def bits_of(table: flags.Table, zero: str = "0") -> Show:
 
 
 def value_of(table: flags.Table) -> Show:
-    """Shows an argument as one value of a table."""
+    """Shows an argument as one value of a table: all of these are ints, whose upper half counts for nothing."""
 
     def show(shown: Shown, place: int) -> str:
-        value = shown.event.arguments[place]
-        return flags.enum(value if value < 1 << 63 else value & 0xFFFFFFFF, table)
+        return flags.enum(shown.event.arguments[place] & 0xFFFFFFFF, table)
 
     return show
 

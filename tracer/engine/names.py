@@ -49,9 +49,10 @@ def fcntl(table: "FdTable", process: "Process", arguments: "Arguments", value: i
 def bpf(table: "FdTable", process: "Process", arguments: "Arguments", value: int, data: Data, files: Files) -> Files:
     """Maps, programs and links are descriptors; what is attached where is listed by its words."""
     raw = data.get("1")
-    if arguments[0] in _BPF_ATTACHES and raw:
+    command = arguments[0] & 0xFFFFFFFF
+    if command in _BPF_ATTACHES and raw:
         _list(table, process, 1, raw[:20], data)
-    return result(table, process, arguments, value, data, files) if arguments[0] in _BPF_OPENS else files
+    return result(table, process, arguments, value, data, files) if command in _BPF_OPENS else files
 
 
 def seccomp(

@@ -144,7 +144,7 @@ def keyctl(data: Data, memory: Memory, a: "Arguments", result: int | None, file:
 def bpf(data: Data, memory: Memory, a: "Arguments", result: int | None, file: "OpenFile") -> None:
     """A union bpf_attr; BPF_PROG_LOAD points to the name of a licence."""
     raw = data["1"] = memory.read(a[1], min(a[2] & 0xFFFFFFFF, 4096)) if a[1] else None
-    if a[0] == _BPF_PROG_LOAD and raw is not None and len(raw) >= 24:
+    if a[0] & 0xFFFFFFFF == _BPF_PROG_LOAD and raw is not None and len(raw) >= 24:
         data["1.license"] = memory.string(int.from_bytes(raw[16:24], "little"), 128)
 
 

@@ -69,7 +69,9 @@ code = ctypes.create_string_buffer(struct.pack("<BBhiBBhi", 0xB7, 0, 0, 1, 0x95,
 licence = ctypes.create_string_buffer(b"Apache")
 addresses = ctypes.addressof(code), ctypes.addressof(licence)
 device = syscall("bpf", 5, struct.pack("<2I2Q2IQ2I16s2I", 15, 2, *addresses, 0, 0, 0, 0, 0, b"device", 0, 6), 72)
-for command in (8, 9):
+wide = 1 << 40
+syscall("bpf", wide | 5, struct.pack("<2I2Q2IQ2I16s2I", 15, 2, *addresses, 0, 0, 0, 0, 0, b"device", 0, 6), 72)
+for command in (8, 9, wide | 8, wide | 9):  # a command is an int: the upper half counts for nothing
     syscall("bpf", command, struct.pack("<5I", namespace, device, 6, 2, 0), 20)
 syscall("bpf", 28, struct.pack("<4I", device, namespace, 6, 0), 16)
 
