@@ -154,7 +154,6 @@ def seal_root(config: "dict[str, Any]") -> None:
     linux = config.get("linux", {})
     rootfs.seal(
         readonly=config["root"].get("readonly", False),
-        propagation=linux.get("rootfsPropagation", ""),
         readonly_dev=any(
             os.path.normpath(mount["destination"]) == "/dev" and "ro" in mount.get("options", [])
             for mount in config.get("mounts", [])
@@ -162,6 +161,7 @@ def seal_root(config: "dict[str, Any]") -> None:
     )
     rootfs.make_readonly(linux.get("readonlyPaths", []))
     rootfs.mask(linux.get("maskedPaths", []))
+    rootfs.set_propagation(linux.get("rootfsPropagation", ""))
 
 
 def bring_loopback_up() -> None:

@@ -1,8 +1,8 @@
 """From a directory to the container's `/`: propagation, bind, mounts, devices, pivot_root.
 
 Counterpart: runc's libcontainer/rootfs_linux.go `prepareRootfs`, `pivotRoot`, `finalizeRootfs`; pivot_root(2).
-`prepare` works on the root as a directory below the old root; `pivot` makes it `/`; `finish` takes rights away, which
-has to come last because everything before still writes.
+First the root is a directory below the old root; `pivot` makes it `/`; `seal` and what follows it take rights away,
+which has to come last because everything before still writes.
 """
 
 import os
@@ -88,16 +88,20 @@ def make_working_directory(root: str, cwd: str) -> None:
         raise OCIError(f'process.cwd: cannot make "{cwd}": {reason(error)}') from None
 
 
-def seal(*, readonly: bool, propagation: str, readonly_dev: bool) -> None:
-    """After the last write: /dev and the root itself read-only, and the root's own propagation."""
+def seal(*, readonly: bool, readonly_dev: bool) -> None:
+    """After the last write: /dev and the root itself read-only."""
     if readonly_dev:
         sc.mount("", "/dev", "", sc.MS_REMOUNT | sc.MS_BIND | sc.MS_RDONLY | _present_flags("/dev"))
+    if readonly:
+        sc.mount("", "/", "", sc.MS_REMOUNT | sc.MS_BIND | sc.MS_RDONLY | _present_flags("/"))
+
+
+def set_propagation(propagation: str) -> None:
+    """The root's own propagation, after the last bind mount: what is unbindable cannot be bound (EINVAL)."""
     if propagation:
         # the root alone, for each mount below has what its own options ask for
         unbindable = propagation == "unbindable"
         sc.mount("", "/", "", sc.MS_UNBINDABLE if unbindable else PROPAGATION[propagation] & ~sc.MS_REC)
-    if readonly:
-        sc.mount("", "/", "", sc.MS_REMOUNT | sc.MS_BIND | sc.MS_RDONLY | _present_flags("/"))
 
 
 def _present_flags(path: str) -> int:

@@ -217,6 +217,25 @@ def test_root_may_be_unbindable(box: Box) -> None:
     assert ["unbindable"] == propagation_in(box)["/"]
 
 
+@pytest.mark.parametrize("box", ["crun", "glassbottom-oci"], indirect=True)
+def test_unbindable_root_has_read_only_and_masked_paths(box: Box) -> None:
+    """Both are binds of what lies on the root: /tmp on itself, and a /dev/null that is the image's own."""
+    del box.config["mounts"][1:3]
+    os.mknod(box.rootfs / "dev/null", 0o20666, os.makedev(1, 3))
+    (box.rootfs / "data/secret").write_text("secret")
+    box.config["linux"] |= {
+        "rootfsPropagation": "unbindable",
+        "maskedPaths": ["/data/secret"],
+        "readonlyPaths": ["/tmp"],
+    }
+
+    lines = box.shell("cat /data/secret /proc/self/mountinfo; touch /tmp/x 2>/dev/null || echo no")
+
+    mounts = {line.split()[4]: line.split()[6] for line in lines[:-1]}
+    assert ("unbindable", "no") == (mounts["/"], lines[-1])
+    assert {"/tmp", "/data/secret"} < set(mounts)
+
+
 @pytest.mark.parametrize("root", ["rshared", "rslave", "rprivate"])
 @pytest.mark.parametrize("box", ["runc", "glassbottom-oci"], indirect=True)  # crun 1.8 does all mounts last
 def test_mounts_keep_their_own_propagation(box: Box, root: str) -> None:

@@ -128,7 +128,7 @@ def test_cgroup_mount_takes_no_link_after_its_place_was_judged(
     mounter = mounting.Mounter(own_namespace=bool(v1))
     mounter.hierarchies = probe.Hierarchies()
     mounter.hierarchies.v1, mounter.hierarchies.unified = v1, unified
-    made = []
+    made: list[str] = []
 
     for swapped_after in range(calls):
         root = tmp_path / str(swapped_after)
