@@ -92,7 +92,7 @@ def set_up(console_fd: int, size: "dict[str, Any]", uid: int, *, bind_console: b
 def _bind_console(slave: int) -> None:
     dev_fd = os.open("/dev", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.close(in_root.open_file_itself(dev_fd, "console"))
+        os.close(in_root.open_file_itself(dev_fd, "/dev/console"))
     finally:
         os.close(dev_fd)
     tree_fd = sc.open_tree(slave, "", sc.AT_EMPTY_PATH | sc.OPEN_TREE_CLONE | sc.OPEN_TREE_CLOEXEC)

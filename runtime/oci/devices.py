@@ -79,11 +79,11 @@ def _make_node(root: str, device: "dict[str, Any]") -> None:
 
 
 def _bind_node(root: str, path: str) -> None:
-    parent, name = os.path.split(os.path.normpath("/" + path.lstrip("/")))
-    parent_fd = in_root.open_or_create(root, parent, stat.S_IFDIR)
+    place = os.path.normpath("/" + path.lstrip("/"))
+    parent_fd = in_root.open_or_create(root, os.path.dirname(place), stat.S_IFDIR)
     fd = -1
     try:
-        fd = in_root.open_file_itself(parent_fd, name)
+        fd = in_root.open_file_itself(parent_fd, place)
         sc.mount(path, f"/proc/self/fd/{fd}", "", sc.MS_BIND)
     finally:
         os.close(parent_fd)

@@ -69,16 +69,18 @@ def open_or_create(root: str, path: str, kind: int, mode: int = 0o755) -> int:
     return open_path(root, path)
 
 
-def open_file_itself(parent_fd: int, name: str) -> int:
-    """An O_PATH fd of a file, which is made if missing and must not be a link."""
+def open_file_itself(parent_fd: int, path: str) -> int:
+    """An O_PATH fd of a path's last part in its directory: a file, which is made if missing and must not be a link."""
+    name = os.path.basename(path)
     try:
-        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666, dir_fd=parent_fd))
+        # something is mounted on it: the file below is for nobody, and in a volume it stays
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0, dir_fd=parent_fd))
     except FileExistsError:
         pass
     fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent_fd)
     if stat.S_ISLNK(os.fstat(fd).st_mode):
         os.close(fd)
-        raise OCIError(f"{name} in /dev is a link: no device can be mounted on it")
+        raise OCIError(f"{path} is a link: no device can be mounted on it")
     return fd
 
 

@@ -18,6 +18,8 @@ SIGKILL = 9
 """As a number: importing signal, with its enums, costs 2 ms in every verb."""
 YIELDS_WHILE_EMPTYING = 2000
 """cgroup v1 has no event for "the last task is gone": an exiting task is given the CPU this many times at most."""
+NOT_IDLE = ("cpu.idle", "0")
+"""What a group is anyway where the kernel (before 5.15) or the host cannot make it anything else."""
 
 
 class Group:
@@ -52,7 +54,7 @@ class Group:
         if self.v1:
             for controller, name, value in v1.plan(resources):
                 if controller not in self.paths:
-                    if controller == "devices":
+                    if controller == "devices" or (name, value) == NOT_IDLE:
                         continue
                     raise OCIError(f"linux.resources: this host has no {controller} controller to write {name}")
                 self._write_limit(os.path.join(self.paths[controller], name), value)
@@ -78,10 +80,12 @@ class Group:
             return 0  # a group that has no memory controller yet
 
     def _write_limit(self, path: str, value: str) -> None:
+        name = os.path.basename(path)
         try:
             _write(path, value)
         except OSError as error:
-            name = os.path.basename(path)
+            if (name, value) == NOT_IDLE and isinstance(error, FileNotFoundError):
+                return
             if name == "memory.limit_in_bytes" and error.errno == 16:
                 raise OCIError("linux.resources.memory.limit: below what the container uses already") from None
             raise OCIError(f"linux.resources: cannot write {value!r} to {path}: {reason(error)}") from None

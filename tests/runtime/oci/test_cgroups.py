@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.oci.cgroups import device_filter, group, probe, v1, v2
-from runtime.oci.errors import ConfigError
+from runtime.oci.errors import ConfigError, OCIError
 
 V1_MOUNTS = """\
 30 25 0:26 / /sys/fs/cgroup ro,nosuid - tmpfs tmpfs ro,mode=755
@@ -143,6 +143,18 @@ def test_idle_group_is_made_busy_again() -> None:
     assert [("cpu", "cpu.idle", "0")] == v1.plan({"cpu": {"idle": 0}})
     assert [("cpu.idle", "0"), ("cpu.weight", "39")] == v2.plan({"cpu": {"idle": 0, "shares": 1024}})
     assert [("cpu.idle", "1")] == v2.plan({"cpu": {"idle": 1, "shares": 1024}})
+
+
+@pytest.mark.parametrize("controller", ["cpu", ""])
+def test_kernel_without_idle_groups_has_none_to_end(tmp_path: Path, controller: str) -> None:
+    """Before 5.15 the file is missing: a 0 means nothing there, and a 1 cannot be had. A file is never made."""
+    container = group.Group({controller: str(tmp_path)})
+
+    container.limit({"cpu": {"idle": 0}})
+    with pytest.raises(OCIError, match=r"cannot write '1' to .*/cpu\.idle"):
+        container.limit({"cpu": {"idle": 1}})
+    group.Group({"memory": str(tmp_path)}).limit({"cpu": {"idle": 0}})
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_limit_below_what_is_used_is_refused_where_that_is_to_be_checked(tmp_path: Path) -> None:
