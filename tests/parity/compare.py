@@ -19,12 +19,18 @@ _OPENERS, _CLOSERS = "([{<", ")]}>"
 _WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]{2,}")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _DESCRIPTOR = re.compile(r"(?<=[\w])<([^<>]*)>")
-_VARIES = re.compile(r"(?:[T?][\d.]*#)?\b\d+\b|\bADDR\b")
+_DESCRIPTORS = re.compile(r"\b\d+(?=<[^<])|(?<=/fd/)\d+\b")
+_MARKED = re.compile(r"[T?][\d.]*#(\d+)\b")
+_PROCESSES = re.compile(rf"{_MARKED.pattern}|\bADDR\b")
+_KEYS = re.compile(r"(?<=, )\d+(?=,)")
+_REPLACING = re.compile(r"(?<=/state-)\d+\b")
+"""runc's file that becomes state.json: Go has chosen its number."""
 STEADY = frozenset(
     """
-    bind bpf capget capset chdir chmod chown chroot clone dup3 execveat fchdir fchmodat fchown fchownat fsconfig
-    fsmount fsopen keyctl mknodat mount mount_setattr move_mount open_tree pivot_root rename renameat seccomp
-    setdomainname setgid setgroups sethostname setns setresgid setresuid setsid setuid symlinkat umask umount2 unshare
+    bind bpf capget capset chdir chmod chown chroot clone dup3 execveat fchdir fchmod fchmodat fchmodat2 fchown fchownat
+    fsconfig fsmount fsopen keyctl lchown mknod mknodat mount mount_setattr move_mount open_tree pivot_root
+    rename renameat seccomp setdomainname setfsgid setfsuid setgid setgroups sethostname setns setregid
+    setresgid setresuid setreuid setsid setuid symlinkat umask umount2 unshare
     """.split()
 )
 """Calls that make the container: always the same ones, whatever Go does beside."""
@@ -35,6 +41,13 @@ _ORDERED = frozenset(
     """.split()
 )
 """Those of them that a Go program must make in a thread that it holds on to: the others may be made by any."""
+_NO_PROCESS = frozenset(
+    """
+    chmod chown fchmod fchmodat fchmodat2 fchown fchownat lchown mknod mknodat setfsgid setfsuid setgid
+    setgroups setregid setresgid setresuid setreuid setuid umask
+    """.split()
+)
+"""Those of them whose numbers are users, groups, modes and devices, even where a process has the same number."""
 _BY_CHANCE = frozenset({"exit", "signal SIGURG", "rt_sigreturn"})
 """Go interrupts its own threads by SIGURG, as often as the scheduler makes it necessary, wherever they are."""
 _OFTEN = 3
@@ -105,13 +118,21 @@ def _in_order(threads: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
 
 
 def _steady(threads: Threads) -> list[tuple[str, ...]]:
-    """Each thread's calls that make the container, without the numbers, which are Go's to give."""
+    """Each thread's calls that make the container, without the numbers that no two runs share."""
     found = []
     for lines in threads.values():
-        kept = [_VARIES.sub("N", line) for line in lines if _is_steady(line)]
+        kept = [_steadied(line) for line in lines if _is_steady(line)]
         if kept:
             found.append(tuple(kept))
     return found
+
+
+def _steadied(line: str) -> str:
+    """The line without the numbers that descriptors, processes and keys have got; all others say something."""
+    call = _call(line)
+    line = _MARKED.sub(r"\1", line) if call in _NO_PROCESS else _PROCESSES.sub("N", line)
+    line = _KEYS.sub("N", line) if call == "keyctl" else line
+    return _REPLACING.sub("N", _DESCRIPTORS.sub("N", line))
 
 
 def _vocabulary(threads: Threads) -> dict[tuple[str, str], Counter[str]]:

@@ -158,6 +158,47 @@ def test_comparison_of_words_sees_a_damaged_line(damage: Callable[[str], list[st
     assert place in {difference[1] for difference in found}
 
 
+@pytest.mark.parametrize(
+    ("right", "damaged"),
+    [
+        ("setgid(0) = 0", "setgid(1000) = 0"),
+        ("setresuid(0, 100000, 0) = 0", "setresuid(0, 200000, 0) = 0"),
+        ("setgroups(2, [10, 20]) = 0", "setgroups(2, [10, 30]) = 0"),
+        ("setuid(T.2#1000) = 0", "setuid(T.3#1001) = 0"),
+        ('chmod("/proc/self/fd/8", 0644) = 0', 'chmod("/proc/self/fd/8", 0777) = 0'),
+        ("fchown(7<pipe:[N]>, 0, 0) = 0", "fchown(7<pipe:[N]>, 0, 5) = 0"),
+        ("umask(022) = 000", "umask(000) = 000"),
+        ('mknodat(3</>, "null", 0666|S_IFCHR, makedev(0x1, 0x3)) = 0',
+         'mknodat(3</>, "null", 0600|S_IFCHR, makedev(0x1, 0x3)) = 0'),
+        ('mount("tmpfs", "/dev", "tmpfs", 0, "mode=755,size=65536k") = 0',
+         'mount("tmpfs", "/dev", "tmpfs", 0, "mode=777,size=65536k") = 0'),
+    ],
+)  # fmt: skip
+def test_comparison_of_words_sees_another_number(right: str, damaged: str) -> None:
+    """Users, groups, modes and sizes are the same in both runs."""
+    found = word_differences({"T": [right]}, {"T": [damaged]})
+
+    assert {difference[1] for difference in found} == {"only strace", "only ours"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("fchdir(10</box>) = 0", "fchdir(6</box>) = 0"),
+        ("dup3(10<pipe:[N]>, 1</dev/null>, 0) = 1<pipe:[N]>", "dup3(11<pipe:[N]>, 1</dev/null>, 0) = 1<pipe:[N]>"),
+        ('mount("proc", "/proc/self/fd/6", "proc", 0, NULL) = 0',
+         'mount("proc", "/proc/self/fd/9", "proc", 0, NULL) = 0'),
+        ('keyctl(KEYCTL_DESCRIBE, 611899890, "", 0) = 40', 'keyctl(KEYCTL_DESCRIBE, 89312, "", 0) = 40'),
+        ("clone(child_stack=ADDR, flags=CLONE_NEWNS) = T.2#71", "clone(child_stack=ADDR, flags=CLONE_NEWNS) = T.4#802"),
+        ('rename("config.json.T.1#71", "config.json") = 0', 'rename("config.json.T.1#802", "config.json") = 0'),
+        ("setuid(T.2#1000) = 0", "setuid(1000) = 0"),
+    ],
+)  # fmt: skip
+def test_comparison_of_words_does_not_mind_who_got_which_number(one: str, other: str) -> None:
+    """Descriptors and processes; and a user may have the number of a process in one run."""
+    assert word_differences({"T": [one]}, {"T": [other]}) == {}
+
+
 def test_comparison_of_words_sees_order_and_threads() -> None:
     """The same calls backwards, or all in one thread, are not the same."""
     backwards = {name: lines[::-1] for name, lines in _CONTAINER.items()}
