@@ -3,10 +3,12 @@
 dockerd 20.10 takes no shim but containerd-shim-runc-v2, so ours goes by that name there (tracer/stack.py).
 """
 
+import http.client
 import os
 import re
 import select
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
@@ -103,6 +105,23 @@ def test_run_delivers_a_megabyte(docker: Docker) -> None:
 def test_run_interactive_ends_with_its_input(docker: Docker) -> None:
     """CloseIO reaches the process as the end of its input."""
     assert docker.run("-i", "--rm", "bb", "cat", stdin=b"hello" * 50000) == (0, "hello" * 50000)
+
+
+def test_process_without_a_terminal_takes_a_size_and_has_none(docker: Docker) -> None:
+    """POST /containers/ID/resize, which some clients send before they look: 200, and no error of the shim's."""
+    status, container_id = docker.run("-d", "bb", "sleep", "1000")
+    assert status == 0, container_id
+    connection = http.client.HTTPConnection("docker")
+    connection.sock = socket.socket(socket.AF_UNIX)
+    try:
+        connection.sock.connect(docker.host.removeprefix("unix://"))
+        connection.request("POST", f"/containers/{container_id.strip()}/resize?h=24&w=80")
+
+        answer = connection.getresponse()
+        assert (200, b"") == (answer.status, answer.read())
+    finally:
+        connection.close()
+        docker("rm", "-f", container_id.strip())
 
 
 def test_run_of_a_missing_command_is_127(docker: Docker) -> None:
