@@ -152,7 +152,7 @@ def _decoders(launch: Launch, machine: str, signatures: dict[int, SyscallSignatu
 
     names = {number: signature.name for number, signature in signatures.items()}
     try:
-        return Pipeline(names, machine), Matcher(parse_stages(launch.stages), names)
+        return Pipeline(names, machine), Matcher(parse_stages(launch.stages), names, machine)
     except StageError as error:
         raise RecordingError(str(error)) from error
 

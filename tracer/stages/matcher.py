@@ -51,8 +51,9 @@ class Matcher:
     exit_numbers: frozenset[int]
     """Calls whose SyscallExited must be fed: those that a pattern names as plain calls."""
 
-    def __init__(self, stages: Sequence[Stage], syscall_names: Mapping[int, str]) -> None:
+    def __init__(self, stages: Sequence[Stage], syscall_names: Mapping[int, str], machine: str = "x86_64") -> None:
         self._names = syscall_names
+        self._machine = machine
         self._stages = {stage.id: stage for stage in stages}
         self._layers = LayerFold()
         self._entered: set[str] = set()
@@ -170,7 +171,7 @@ class Matcher:
         if ("entry-call", name) in self._waiting:
             key = ("entry-call", name)
             found += self._match(key, sequence, event.time_ns, event.tid, pid, _call_fields(event))
-        intent = intents.intent(name, event.arguments, event.data, event.files)
+        intent = intents.intent(name, event.arguments, event.data, event.files, self._machine)
         if intent is not None:
             key = ("entry-action", intent.action)
             fields = {**intent.fields, "sealed": self._layers.is_sealed(pid)}

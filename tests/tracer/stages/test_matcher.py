@@ -1,6 +1,7 @@
 """Stages as data, and their recognition."""
 
 import itertools
+import struct
 from collections.abc import Mapping
 
 import pytest
@@ -104,6 +105,18 @@ def test_entry_stage_is_entered_before_the_call_happens() -> None:
 
     assert matcher.entry_numbers == {155}
     assert run(matcher, [*seated(), entry]) == ["pivot"]
+
+
+def test_entry_stage_reads_a_filter_as_one_of_its_machine() -> None:
+    """40 is mount on aarch64 and sendfile on x86_64."""
+    program = b"".join(struct.pack("<HBBI", *step) for step in ((32, 0, 0, 0), (21, 0, 1, 40), (6, 0, 0, 0)))
+    program += struct.pack("<HBBI", 6, 0, 0, 0x7FFF0000)
+    on = {"action": "SeccompInstalled", "fields": {"summary": "kill thread for mount; allow else"}}
+    stages = parse_stages([table("filter", stop="entry", on=on)])
+    entry = SyscallEntered(0, 3, 277, (1, 0, 4096), {"2": b"", "2.program": program})
+
+    assert run(Matcher(stages, {277: "seccomp"}, "aarch64"), [*seated(), entry]) == ["filter"]
+    assert run(Matcher(stages, {277: "seccomp"}, "x86_64"), [*seated(), entry]) == []
 
 
 def test_any_of_several_patterns_will_do() -> None:
