@@ -1,6 +1,7 @@
 """Tasks that make calls share the engine's processor, those that compute do not, and nobody is misled about it."""
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.engine.conftest import TRACEES, Recording, Session
+from tracer.engine.affinity import Affinity
+from tracer.engine.tracee import Process, Task
 from tracer.events import ProcessExecuted, ProcessForked, SyscallExited
 
 ALL = sorted(os.sched_getaffinity(0))
@@ -44,6 +47,31 @@ def test_who_makes_calls_runs_where_the_engine_runs(session: Callable[..., Sessi
     _until(lambda: len(os.sched_getaffinity(event.tid)) == 1)
 
     assert os.sched_getaffinity(event.tid) == os.sched_getaffinity(busy.engine.pid)
+
+
+def test_nobody_is_called_back_before_the_kernel_has_answered(require_processors: None) -> None:
+    """Neither by the clock, nor because another one has its answer: the mask would be ours."""
+    with subprocess.Popen(["sleep", "99"]) as asker, subprocess.Popen(["sleep", "99"]) as other:
+        tasks = {pid: Task(pid, Process(pid, background=False)) for pid in (asker.pid, other.pid)}
+        affinity = Affinity(tasks)
+        affinity.gathered = True  # the engine is this process, which stays where it is
+        first, second = tasks.values()
+        for task in (first, second):
+            affinity.born(task, None)
+            task.in_call, task.arguments = True, (0, 8, 0)
+            affinity.before_call(task)
+        affinity.tick(0)
+        second.in_call = False
+        affinity.after_call(second.process, second.arguments, 8)
+        while_asking = [sorted(os.sched_getaffinity(pid)) for pid in tasks]
+        first.in_call = False
+        affinity.after_call(first.process, first.arguments, 8)
+        afterwards = {len(os.sched_getaffinity(pid)) for pid in tasks}
+        asker.kill()
+        other.kill()
+
+    assert [ALL, ALL] == while_asking
+    assert {1} == afterwards
 
 
 @pytest.fixture

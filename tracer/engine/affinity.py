@@ -29,6 +29,8 @@ class Affinity:
         self.gathered = False
         """Tasks are called to the engine's processor; never so before calls are watched, or on a single processor."""
         self._tasks = tasks
+        self._asking: set[Task] = set()
+        """Those who are in a call about masks: until the kernel has answered, nobody is called back."""
         self._all = frozenset(os.sched_getaffinity(0))
         self._one = frozenset({_current_processor()}) & self._all
 
@@ -54,13 +56,14 @@ class Affinity:
     def before_call(self, task: Task) -> None:
         """A task is about to ask for a mask, or to set one: the caller's own, or that of any other."""
         if self.gathered:
+            self._asking.add(task)
             for meant in [task] if task.arguments[0] & 0xFFFFFFFF == 0 else self._tasks.values():
                 if meant.place is Place.HERE:
                     self._move(meant, self._all, Place.ANYWHERE)
 
     def after_call(self, process: Process, arguments: Arguments, result: int) -> None:
         """It has its answer. Whose mask is no longer the one we left it with, has one of its own."""
-        if self.gathered:
+        if self.gathered and not self._is_asked():
             for task in self._tasks.values():
                 if task.place is Place.ANYWHERE:
                     self._confine(task)
@@ -69,14 +72,19 @@ class Affinity:
         """Let go of those who compute, and call back those who make calls. Whether it is too early to tell of any."""
         undecided = False
         if self.gathered:
+            asked = self._is_asked()
             for task in self._tasks.values():
                 computing = not task.in_call and now_ns - task.entered_ns > _COMPUTING_NS
                 if computing and task.place is Place.HERE:
                     self._move(task, self._all, Place.ANYWHERE)
-                elif not computing and task.place is Place.ANYWHERE:
+                elif not computing and not asked and task.place is Place.ANYWHERE:
                     self._confine(task)
                 undecided |= not computing and not task.in_call
         return undecided
+
+    def _is_asked(self) -> bool:
+        self._asking = {task for task in self._asking if task.in_call and self._tasks.get(task.tid) is task}
+        return bool(self._asking)
 
     def _confine(self, task: Task) -> None:
         if _mask(task.tid) == self._all:
