@@ -108,7 +108,7 @@ def network(text: str) -> tuple[str, dict[str, object]]:
             assert isinstance(driver, dict)
             driver.update([value.partition("=")[::2]])
         elif key == "gw-priority":
-            settings["GwPriority"] = int(value)
+            settings["GwPriority"] = _gateway_priority(value)
         else:
             raise ValueError(f"invalid field key {key}")
     if not name:
@@ -116,11 +116,26 @@ def network(text: str) -> tuple[str, dict[str, object]]:
     return name, settings | ({"IPAMConfig": addresses} if addresses else {})
 
 
+def _gateway_priority(value: str) -> int:
+    digits = value.removeprefix("-") if value.startswith("-") else value.removeprefix("+")
+    if not (digits.isascii() and digits.isdigit()):
+        raise ValueError(f"invalid gw-priority ({value}): invalid syntax")
+    if len(digits) > 19 or not -(1 << 63) <= int(value) < 1 << 63:
+        raise ValueError(f"invalid gw-priority ({value}): value out of range")
+    return int(value)
+
+
 def _fields(text: str, bare: set[str]) -> Iterator[tuple[str, str, str]]:
     """Key, value, and both as they were written; fields are comma-separated values, so quotes keep a comma in one."""
     import csv  # here: most runs have no such flag, and every run imports this file
 
-    for field in next(csv.reader([text]), []):
+    try:  # the first line that is not empty, as Go's reader of one record has it; what follows is not read
+        row = next(filter(None, csv.reader((line + "\n" for line in text.split("\n")), strict=True)), None)
+    except csv.Error as error:
+        raise ValueError(f"parse error: {str(error).partition(' - ')[0]}") from None
+    if row is None:
+        raise ValueError("EOF")
+    for field in row:
         key, equals, value = field.partition("=")
         if not equals and key not in bare:
             raise ValueError(f"invalid field '{field}' must be a key=value pair")

@@ -39,6 +39,7 @@ from runtime.client import fields
             {"Type": "tmpfs", "Target": "/t", "TmpfsOptions": {"SizeBytes": 1 << 20, "Mode": 0o1777}},
         ),
         ('type=bind,"src=/a,b",dst=/b', {"Type": "bind", "Source": "/a,b", "Target": "/b"}),
+        ('\n\ntype=tmpfs,"dst=/a\nb"\nz', {"Type": "tmpfs", "Target": "/a\nb"}),
         ("type=bind,src=./a,dst=/b", {"Type": "bind", "Source": os.path.abspath("a"), "Target": "/b"}),
     ],
 )
@@ -55,6 +56,11 @@ def test_mount_has_the_fields_of_the_request(text: str, expected: dict[str, obje
         ("type", "invalid field 'type' must be a key=value pair"),
         ("type=bind,src=/a,dst=/b,volume-nocopy", "cannot mix 'volume-*' options with mount type 'bind'"),
         ("type=tmpfs,dst=/t,tmpfs-mode=9", "invalid value for tmpfs-mode: 9"),
+        ("type=tmpfs\ndst=/t", "target is required"),  # a second line is not read
+        ("", "EOF"),
+        ("\n", "EOF"),
+        ("type=tmpfs,dst=\r/t", "parse error: new-line character seen in unquoted field"),
+        ('type=tmpfs,"dst=/t', "parse error: unexpected end of data"),
     ],
 )
 def test_mount_mistakes_are_named_in_dockers_words(text: str, words: str) -> None:
@@ -82,3 +88,14 @@ def test_network_may_have_settings_of_its_endpoint() -> None:
     )
     with pytest.raises(ValueError, match="invalid field key foo"):
         fields.network("name=n,foo=1")
+
+
+@pytest.mark.parametrize(
+    ("value", "why"), [("x", "invalid syntax"), ("1_0", "invalid syntax"), ("9" * 20, "value out of range")]
+)
+def test_priority_that_is_no_number_is_named_in_dockers_words(value: str, why: str) -> None:
+    """As recorded from docker CLI 28."""
+    with pytest.raises(ValueError, match=re.escape(f"invalid gw-priority ({value}): {why}")):
+        fields.network(f"name=n,gw-priority={value}")
+
+    assert {"GwPriority": -3} == fields.network("name=n,gw-priority=-3")[1]
