@@ -19,7 +19,8 @@ from runtime.daemon.errors import (
     NotFoundError,
     NotModeledError,
 )
-from runtime.daemon.json_types import check_types
+from runtime.daemon.json_types import INT, check_types
+from runtime.daemon.links import link_words
 from runtime.daemon.network import PREDEFINED, Network
 
 _CREATE_TYPES: dict[str, Any] = {
@@ -31,7 +32,14 @@ _CREATE_TYPES: dict[str, Any] = {
 }
 _IPAM_TYPES: dict[str, Any] = {"Driver": str, "Config": [dict], "Options": {str: str}}
 _POOL_TYPES: dict[str, Any] = dict.fromkeys(("Subnet", "IPRange", "Gateway"), str) | {"AuxiliaryAddresses": {str: str}}
-_SETTINGS_TYPES: dict[str, Any] = {"IPAMConfig": dict, "Aliases": [str], "Links": [str], "DriverOpts": {str: str}}
+_SETTINGS_TYPES: dict[str, Any] = {
+    "IPAMConfig": dict,
+    "Aliases": [str],
+    "Links": [str],
+    "DriverOpts": {str: str},
+    "GwPriority": INT,
+}
+_IPAM_CONFIG_TYPES: dict[str, Any] = {"IPv4Address": str, "IPv6Address": str, "LinkLocalIPs": [str]}
 _MAC_ADDRESS = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}|[0-9a-fA-F]{4}(\.[0-9a-fA-F]{4}){2}")
 _OTHER_DRIVERS = ("macvlan", "ipvlan", "overlay")
 
@@ -180,9 +188,16 @@ def initial_networks(host: dict[str, Any], networking: dict[str, Any]) -> dict[s
 def _check_settings(settings: dict[str, Any]) -> None:
     check_types("EndpointSettings", settings, _SETTINGS_TYPES)
     address = settings.get("IPAMConfig") or {}
-    check_types("IPAMConfig", address, {"IPv4Address": str, "IPv6Address": str})
-    if address.get("IPv6Address"):
-        raise NotModeledError("IPv6 addresses of a container: not modelled by the glassbottom daemon")
+    check_types("IPAMConfig", address, _IPAM_CONFIG_TYPES)
+    for asked, what in (
+        (address.get("IPv6Address"), "IPv6 addresses of a container"),
+        (address.get("LinkLocalIPs"), "link-local addresses of a container (LinkLocalIPs)"),
+        (settings.get("GwPriority"), "the priority of a network's gateway (GwPriority)"),
+    ):
+        if asked:
+            raise NotModeledError(f"{what}: not modelled by the glassbottom daemon")
+    for link in settings.get("Links") or []:
+        link_words(link)  # now, with words for the client: the name server has nobody to tell
 
 
 def choose_address(network: Network, settings: dict[str, Any], used: set[str]) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.daemon import dns_message, etc_files, host_config, network_requests, port_bindings
+from runtime.daemon import dns_message, etc_files, host_config, network_options, network_requests, port_bindings
 from runtime.daemon.container import PublishedPort
 from runtime.daemon.errors import ApiError, ConflictError, ForbiddenError, InvalidParameterError, NotModeledError
 from runtime.daemon.firewall import BridgeRules, PortMapping, plan
@@ -177,12 +177,73 @@ def test_a_container_begins_in_the_network_that_was_asked_for(
 
 
 @pytest.mark.parametrize(
-    "asked", [[], {"own": []}, {"own": {"Aliases": "x"}}, {"own": {"IPAMConfig": {"IPv4Address": 1}}}]
+    "asked",
+    [
+        [],
+        {"own": []},
+        {"own": {"Aliases": "x"}},
+        {"own": {"IPAMConfig": {"IPv4Address": 1}}},
+        {"own": {"IPAMConfig": {"LinkLocalIPs": "x"}}},
+        {"own": {"GwPriority": "1"}},
+    ],
 )
 def test_settings_of_another_type_are_refused(asked: Any) -> None:
     """As the Engine API describes them, or 400."""
     with pytest.raises(InvalidParameterError):
         network_requests.initial_networks(host(), {"EndpointsConfig": asked or "x"})
+
+
+def test_links_of_an_endpoint_are_read_when_they_are_asked_for() -> None:
+    """The name server, which needs them, could tell nobody."""
+    with pytest.raises(InvalidParameterError, match="bad format for links: a:b:c"):
+        network_requests.initial_networks(host(), {"EndpointsConfig": {"own": {"Links": ["x:y", "a:b:c"]}}})
+    fine = {"own": {"Links": ["x", "x:y", "/x:/z/y"]}}
+    assert fine == network_requests.initial_networks(host(), {"EndpointsConfig": fine})
+
+
+@pytest.mark.parametrize(
+    ("done", "undone"),
+    [
+        ({"IPAMConfig": {"LinkLocalIPs": []}}, {"IPAMConfig": {"LinkLocalIPs": ["169.254.1.1"]}}),
+        ({"GwPriority": 0}, {"GwPriority": -1}),
+    ],
+)
+def test_settings_that_are_not_done_are_refused_by_name(done: dict[str, Any], undone: dict[str, Any]) -> None:
+    """Our own client sends them; a container without them would be a surprise."""
+    assert {"own": done} == network_requests.initial_networks(host(), {"EndpointsConfig": {"own": done}})
+    with pytest.raises(NotModeledError, match=r"LinkLocalIPs|GwPriority"):
+        network_requests.initial_networks(host(), {"EndpointsConfig": {"own": undone}})
+
+
+@pytest.mark.parametrize(
+    ("option", "error"),
+    [
+        ("host_ipv4=10.0.0.1", NotModeledError),
+        ("host_ipv4=x", InvalidParameterError),
+        ("host_ipv6=fd00::1", NotModeledError),
+        ("enable_ipv6=1", NotModeledError),
+        ("enable_ipv6=x", InvalidParameterError),
+        ("enable_ipv4=0", NotModeledError),
+        ("bridge.inhibit_ipv4=true", NotModeledError),
+        ("bridge.gateway_mode_ipv4=isolated", NotModeledError),
+        ("bridge.gateway_mode_ipv6=routed", NotModeledError),
+        ("bridge.trusted_host_interfaces=eth0", NotModeledError),
+    ],
+)
+def test_options_that_a_bridge_driver_knows_are_refused(option: str, error: type[ApiError]) -> None:
+    """Of any version: what was asked for and is not done is said."""
+    key, _, value = option.partition("=")
+    with pytest.raises(error, match=key):
+        network_options.verify({f"com.docker.network.{key}": value})
+
+
+@pytest.mark.parametrize(
+    "option", ["bridge.gateway_mode_ipv4=nat", "enable_ipv4=true", "enable_ipv6=false", "internal=x", "bridge.odd=1"]
+)
+def test_options_that_ask_for_nothing_more_are_accepted(option: str) -> None:
+    """What is so anyway, and what no bridge driver knows."""
+    key, _, value = option.partition("=")
+    network_options.verify({f"com.docker.network.{key}": value})
 
 
 def test_addresses_are_chosen_or_checked() -> None:
