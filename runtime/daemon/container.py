@@ -110,8 +110,8 @@ class Container:
     endpoints: list[Endpoint] = field(default_factory=list)
     ports: list[PublishedPort] = field(default_factory=list)
     """What is published now; what is wanted is in `host_config`."""
-    interfaces: int = 0
-    """How many it has had in this run: the next is called by the next number, though one has gone meanwhile."""
+    interfaces: dict[str, int] = field(default_factory=dict)
+    """By prefix, how many it has had in this run: the next has the next number, though one has gone meanwhile."""
     links: list[Link] = field(default_factory=list)
     linked_hosts: list[str] = field(default_factory=list)
     """The lines about them in /etc/hosts, as of now."""
@@ -238,14 +238,29 @@ class Container:
                 "endpoints": [Endpoint(**endpoint) for endpoint in document["endpoints"]],
                 "ports": [PublishedPort(**port) for port in document.get("ports", [])],
                 "links": [Link(**link) for link in document.get("links", [])],
+                "interfaces": _interfaces(document),
                 "directory": directory,
             }
         )
+
+    def next_interface(self, prefix: str) -> str:
+        """The name of its next interface: libnetwork counts for each prefix."""
+        number = self.interfaces.get(prefix, 0)
+        self.interfaces[prefix] = number + 1
+        return f"{prefix}{number}"
 
     @property
     def created(self) -> str:
         """When it was created."""
         return rfc3339(self.created_ns)
+
+
+def _interfaces(document: dict[str, Any]) -> dict[str, int]:
+    """By prefix; an older daemon had one count for all of them, which none of its interfaces' numbers reach."""
+    recorded: dict[str, int] | int = document.get("interfaces", {})
+    if not isinstance(recorded, int):
+        return recorded
+    return {endpoint["interface"].rstrip("0123456789"): recorded for endpoint in document["endpoints"]}
 
 
 def _resolve(waiters: set[asyncio.Future[int]], code: int) -> None:

@@ -125,8 +125,10 @@ class NetworkRecords:
                 continue
             try:
                 with open(os.path.join(self._folder, name), encoding="utf-8") as file:
-                    networks.append(Network(**json.load(file)))
-            except (ValueError, TypeError) as error:
+                    record = json.load(file)
+                # An older daemon did not write down whether the gateway was chosen; no subnet, no gateway.
+                networks.append(Network(**{"gateway_was_asked": record.get("subnet_was_asked", False), **record}))
+            except (ValueError, TypeError, AttributeError) as error:
                 complaints.append(f"network {name.removesuffix('.json')}: unreadable record: {error}")
         return networks, complaints
 

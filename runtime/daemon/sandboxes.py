@@ -90,8 +90,7 @@ class Sandboxes:
             endpoint.prefix_length = network.addresses.prefixlen
             endpoint.mac_address = network_requests.choose_mac_address(container, network, endpoint.address)
             endpoint.host_interface = f"veth{secrets.token_hex(4)[:7]}"
-            endpoint.interface = f"{network.interface_prefix}{container.interfaces}"
-            container.interfaces += 1
+            endpoint.interface = container.next_interface(network.interface_prefix)
             endpoint.aliases = network_requests.aliases(container, network.name, settings)
         container.endpoints.append(endpoint)
         if endpoint.host_interface:
@@ -137,7 +136,7 @@ class Sandboxes:
         self._ports.withdraw(container)
         self._name_servers.stop(container)
         endpoints, container.endpoints = container.endpoints, []
-        container.interfaces = 0
+        container.interfaces = {}
         for endpoint in endpoints:
             self._leave(container, endpoint)
         self._networks.firewall.set_ports(container.id, [])
