@@ -11,7 +11,7 @@ from runtime.daemon import json_text
 from runtime.daemon.errors import InvalidParameterError, ServerError, UnreadableError
 from runtime.daemon.json_types import kind_of
 
-FALSE_WORDS = ("", "0", "no", "false", "none")
+_FALSE_WORDS = ("", "0", "no", "false", "none")
 
 API_VERSION = "1.41"
 MIN_API_VERSION = "1.12"
@@ -49,7 +49,7 @@ class Call:
     def flag(self, key: str, default: bool = False) -> bool:
         """A query parameter as dockerd's BoolValue: everything that is not a word for no means yes."""
         value = self.request.query.get(key)
-        return default if value is None else value.strip().lower() not in FALSE_WORDS
+        return default if value is None else value.strip().lower() not in _FALSE_WORDS
 
     def number(self, key: str) -> int | None:
         """A query parameter as a whole number; absent or empty is None."""

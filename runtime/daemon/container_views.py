@@ -9,7 +9,7 @@ from runtime.daemon import port_bindings
 from runtime.daemon.container import Container, Endpoint
 from runtime.daemon.container_store import ContainerStore
 from runtime.daemon.errors import InvalidParameterError, NotFoundError
-from runtime.daemon.filters import has_labels, is_like
+from runtime.daemon.filters import has_labels, is_like, truth
 from runtime.daemon.mount_points import MountPoint
 from runtime.daemon.network_requests import aliases
 from runtime.daemon.timestamps import ZERO, from_rfc3339, human_duration
@@ -244,8 +244,7 @@ def _verify_values(filters: dict[str, list[str]]) -> None:
     for key in ("publish", "expose"):
         for value in filters.get(key, []):
             port_bindings.verify_filter(key, value)
-    if any(word.lower() not in ("0", "f", "false", "1", "t", "true") for word in filters.get("is-task", [])):
-        raise InvalidParameterError(f"Invalid filter 'is-task=[{' '.join(filters['is-task'])}]'")
+    truth("is-task", filters.get("is-task", []), digits=False)
 
 
 def _matches(container: Container, store: ContainerStore, filters: dict[str, list[str]], ancestors: set[str]) -> bool:
@@ -269,12 +268,14 @@ def _matches(container: Container, store: ContainerStore, filters: dict[str, lis
         "expose": lambda value: port_bindings.matches_filter(
             value, [port_bindings.exposed_port(text) for text in container.config.get("ExposedPorts") or {}]
         ),
-        "is-task": lambda value: value.lower() in ("false", "f", "0"),
         "isolation": lambda _: True,  # a matter of Windows, left unread elsewhere
     }
     for key, values in filters.items():
         if key == "label":
             if not has_labels(container.config.get("Labels"), values):
+                return False
+        elif key == "is-task":
+            if truth(key, values, digits=False):  # none is one: tasks are a swarm's
                 return False
         elif values and not any(tests[key](value) for value in values if key in tests):
             return False

@@ -6,10 +6,10 @@ What moves whole images is in `image_transfer.py`.
 from aiohttp import web
 
 from runtime.daemon import image_views, references
-from runtime.daemon.call import FALSE_WORDS, Call, empty_reply, json_reply
+from runtime.daemon.call import Call, empty_reply, json_reply
 from runtime.daemon.engine import Engine
 from runtime.daemon.errors import InvalidParameterError, NotFoundError
-from runtime.daemon.filters import has_labels
+from runtime.daemon.filters import has_labels, truth
 from runtime.daemon.images import Image
 from runtime.daemon.references import familiar
 from runtime.daemon.router import Route
@@ -29,13 +29,14 @@ class ImageRoutes:
         for key in filters:
             if key not in _FILTERS:
                 raise InvalidParameterError(f"Invalid filter '{key}'")
+        dangling = truth("dangling", filters.get("dangling", []), digits=False)
         found = await self._images.all()
         for key, newer in (("since", True), ("before", False)):
             for name in filters.get(key, []):
                 edge = (await self._images.find(name)).created_ns
                 found = [image for image in found if (image.created_ns > edge) is newer and image.created_ns != edge]
         found = _by_name(found, filters.get("reference", []))
-        return json_reply([image_views.list_item(image) for image in found if _matches(image, filters)])
+        return json_reply([image_views.list_item(image) for image in found if _matches(image, filters, dangling)])
 
     async def inspect(self, call: Call) -> web.StreamResponse:
         try:
@@ -80,15 +81,10 @@ def _by_name(images: list[Image], patterns: list[str]) -> list[Image]:
     return found
 
 
-def _matches(image: Image, filters: dict[str, list[str]]) -> bool:
-    dangling = filters.get("dangling", [])
-    if dangling:
-        word = dangling[0].lower()
-        if word not in ("true", "1", *FALSE_WORDS[1:]):
-            raise InvalidParameterError(f"Invalid filter 'dangling=[{dangling[0]}]'")
-        # As dockerd has it, an image that has only a name by digest is in both lists.
-        if image_views.tags(image) if word in ("true", "1") else not image.names:
-            return False
+def _matches(image: Image, filters: dict[str, list[str]], dangling: bool | None) -> bool:
+    # As dockerd has it, an image that has only a name by digest is in both lists.
+    if dangling is not None and (image_views.tags(image) if dangling else not image.names):
+        return False
     return has_labels(image.run_config.get("Labels"), filters.get("label", []))
 
 

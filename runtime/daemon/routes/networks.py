@@ -7,7 +7,7 @@ from aiohttp import web
 from runtime.daemon.call import Call, empty_reply, json_reply
 from runtime.daemon.engine import Engine
 from runtime.daemon.errors import InvalidParameterError
-from runtime.daemon.filters import has_labels
+from runtime.daemon.filters import has_labels, truth
 from runtime.daemon.network import Network
 from runtime.daemon.router import Route
 
@@ -26,10 +26,13 @@ class NetworkRoutes:
         for key in filters:
             if key not in _FILTERS:
                 raise InvalidParameterError(f"Invalid filter '{key}'")
-        found = [network for network in self._networks.all() if self._matches(network, filters)]
+        if len(set(filters.get("dangling", []))) > 1:
+            raise InvalidParameterError('got more than one value for filter key "dangling"')
+        dangling = truth("dangling", filters.pop("dangling", []))
+        found = [network for network in self._networks.all() if self._matches(network, filters, dangling)]
         return json_reply([self._networks.view(network, []) for network in found])
 
-    def _matches(self, network: Network, filters: dict[str, list[str]]) -> bool:
+    def _matches(self, network: Network, filters: dict[str, list[str]], dangling: bool | None) -> bool:
         """Every key must fit; of a key's values one is enough, except for labels."""
         unused = not network.predefined and not self._networks.endpoints_of(network)
         tests: dict[str, Callable[[str], bool]] = {
@@ -38,9 +41,9 @@ class NetworkRoutes:
             "driver": lambda value: value == network.driver,
             "type": lambda value: value == ("builtin" if network.predefined else "custom"),
             "scope": lambda value: value == "local",
-            "dangling": lambda value: (value.lower() in ("1", "true")) == unused,
         }
-        return has_labels(network.labels, filters.get("label", [])) and all(
+        fits = dangling in (None, unused) and has_labels(network.labels, filters.get("label", []))
+        return fits and all(
             any(tests[key](value) for value in values) for key, values in filters.items() if key != "label" and values
         )
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from runtime.daemon import (
     detach_keys,
     filters,
+    go_words,
     host_config,
     ipam,
     mount_points,
@@ -292,3 +294,27 @@ def test_flags_that_are_not_modelled_are_refused_by_name(field: str, flag: str) 
 
     with pytest.raises(NotModeledError, match=flag):
         host_config.verify(host, {"runc": "runc"})
+
+
+@pytest.mark.parametrize(
+    ("values", "said"), [([], None), (["1"], True), (["false"], False), (["0", "true"], True), (["x", "false"], False)]
+)
+def test_filter_says_yes_or_no(values: list[str], said: bool | None) -> None:
+    """As recorded from dockerd 20.10: yes goes first, and words that are none matter only alone."""
+    assert said is filters.truth("dangling", values)
+
+
+@pytest.mark.parametrize(
+    ("values", "digits"), [(["t"], True), (["TRUE"], True), ([""], True), (["1"], False), (["0", "f"], False)]
+)
+def test_filter_that_says_neither_is_refused(values: list[str], digits: bool) -> None:
+    """Digits count for volumes and networks, not for images and tasks."""
+    with pytest.raises(InvalidParameterError, match=re.escape(f"Invalid filter 'is-task=[{' '.join(values)}]'")):
+        filters.truth("is-task", values, digits=digits)
+
+
+def test_words_are_quoted_as_go_does() -> None:
+    """As recorded from dockerd 20.10: the ASCII ones by two digits, DEL among them."""
+    assert r'"a\x7f\x01\x00\"\\\n\u00ad\u0085\U000e0001\xff é"' == go_words.quoted(
+        'a\x7f\1\0"\\\n\xad\x85\U000e0001\udcff é'
+    )
