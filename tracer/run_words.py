@@ -151,12 +151,11 @@ def publishes_nothing(words: RunWords) -> bool:
     """
     if "daemon" not in words.seats:
         return False
-    from runtime.client.flags import Flag, UsageError, boolean, parse
+    from runtime.client.flags import UsageError, parse
     from runtime.client.run_flags import RUN_FLAGS
 
-    flags = (*RUN_FLAGS, Flag("publish-all", "P", kind="bool", convert=boolean))
     try:
-        given, _ = parse(flags, words.docker)
+        given, _ = parse(RUN_FLAGS, words.docker)
     except UsageError:
         # The real docker knows flags that ours does not, and so where its words end: better one warning too many.
         return any(re.match("-[a-zA-Z]*[pP]|--publish", word) for word in words.docker)

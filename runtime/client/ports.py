@@ -7,8 +7,7 @@ flag's syntax to docker, so the words have no flag in front.
 from __future__ import annotations
 
 from runtime.client.flags import ConflictError
-
-_HIGHEST_PORT = 65535
+from runtime.client.values import uint16
 
 
 def published(text: str) -> list[tuple[str, dict[str, str]]]:
@@ -56,18 +55,10 @@ def _range(text: str, what: str) -> tuple[int, int]:
 def _numbers(text: str) -> tuple[int, int]:
     """The two ends of ``80-82``, the same ones for ``80``."""
     first, dash, last = text.partition("-")
-    ends = [_number(first), _number(last if dash else first)]
+    ends = [uint16(first), uint16(last if dash else first)]
     if ends[0] > ends[1]:
         raise ValueError(f"invalid range specified for port: {text}")
     return ends[0], ends[1]
-
-
-def _number(text: str) -> int:
-    if not text.isdecimal() or not text.isascii():
-        raise ValueError(f'strconv.ParseUint: parsing "{text}": invalid syntax')
-    if int(text) > _HIGHEST_PORT:
-        raise ValueError(f'strconv.ParseUint: parsing "{text}": value out of range')
-    return int(text)
 
 
 def _is_address(text: str) -> bool:

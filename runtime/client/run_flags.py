@@ -64,9 +64,9 @@ RUN_FLAGS = (
     _text("hostname", "h", field="Hostname", help="Container host name"),
     _text("domainname", field="Domainname", help="Container NIS domain name"),
     Flag("env", "e", kind="list", convert=values.environment, repeat=True, help="Set environment variables"),
-    Flag("env-file", kind="list", repeat=True, help="Read in a file of environment variables"),
+    _listed("env-file", help="Read in a file of environment variables"),
     Flag("label", "l", kind="list", repeat=True, help="Set meta data on a container"),
-    Flag("label-file", kind="list", repeat=True, help="Read in a line delimited file of labels"),
+    _listed("label-file", help="Read in a line delimited file of labels"),
     _text("stop-signal", field="StopSignal", help="Signal to stop the container"),
     _count("stop-timeout", field="StopTimeout", help="Timeout (in seconds) to stop a container"),
     # How this terminal is joined to it.
@@ -112,7 +112,7 @@ RUN_FLAGS = (
     Flag(
         "blkio-weight",
         kind="uint16",
-        convert=values.weight,
+        convert=values.uint16,
         field="HostConfig.BlkioWeight",
         help="Block IO (relative weight), between 10 and 1000, or 0 to disable",
     ),
@@ -133,34 +133,26 @@ RUN_FLAGS = (
         for unit, convert, what in (("Bps", values.device_bytes, "bytes"), ("IOps", values.device_operations, "IO"))
     ),
     _text("cgroup-parent", field="HostConfig.CgroupParent", help="Optional parent cgroup for the container"),
-    Flag(
-        "ulimit", kind="ulimit", convert=values.ulimit, repeat=True, field="HostConfig.Ulimits", help="Ulimit options"
-    ),
+    _listed("ulimit", kind="ulimit", convert=values.ulimit, field="HostConfig.Ulimits", help="Ulimit options"),
     # What it may do: capabilities, security options, sysctls, devices.
-    Flag(
+    _listed(
         "cap-add",
-        kind="list",
         convert=values.capability,
-        repeat=True,
         field="HostConfig.CapAdd",
         help="Add Linux capabilities",
     ),
-    Flag(
+    _listed(
         "cap-drop",
-        kind="list",
         convert=values.capability,
-        repeat=True,
         field="HostConfig.CapDrop",
         help="Drop Linux capabilities",
     ),
     _switch("privileged", field="HostConfig.Privileged", help="Give extended privileges to this container"),
-    Flag("security-opt", kind="list", repeat=True, help="Security Options"),
-    Flag("sysctl", kind="map", repeat=True, help="Sysctl options"),
-    Flag(
+    _listed("security-opt", help="Security Options"),
+    _listed("sysctl", kind="map", help="Sysctl options"),
+    _listed(
         "device",
-        kind="list",
         convert=values.device,
-        repeat=True,
         field="HostConfig.Devices",
         help="Add a host device to the container",
     ),
@@ -170,14 +162,12 @@ RUN_FLAGS = (
         field="HostConfig.DeviceCgroupRules",
         help="Add a rule to the cgroup allowed devices list",
     ),
-    Flag("group-add", kind="list", repeat=True, field="HostConfig.GroupAdd", help="Add additional groups to join"),
+    _listed("group-add", field="HostConfig.GroupAdd", help="Add additional groups to join"),
     # What it sees: files and namespaces.
     _switch("read-only", field="HostConfig.ReadonlyRootfs", help="Mount the container's root filesystem as read only"),
     Flag("volume", "v", kind="list", convert=values.volume, repeat=True, help="Bind mount a volume"),
-    Flag(
+    _listed(
         "volumes-from",
-        kind="list",
-        repeat=True,
         field="HostConfig.VolumesFrom",
         help="Mount volumes from the specified container(s)",
     ),
@@ -190,7 +180,7 @@ RUN_FLAGS = (
     ),
     _text("volume-driver", field="HostConfig.VolumeDriver", help="Volume driver for the container"),
     _listed("storage-opt", help="Storage driver options for the container"),
-    Flag("tmpfs", kind="list", repeat=True, help="Mount a tmpfs directory"),
+    _listed("tmpfs", help="Mount a tmpfs directory"),
     Flag("shm-size", kind="bytes", convert=values.size_bytes, field="HostConfig.ShmSize", help="Size of /dev/shm"),
     _listed("network", kind="network", convert=fields.network, help="Connect a container to a network"),
     _listed("net", kind="network", convert=fields.network, help="Older name of --network"),
@@ -204,18 +194,16 @@ RUN_FLAGS = (
     _text("uts", field="HostConfig.UTSMode", help="UTS namespace to use"),
     _text("userns", field="HostConfig.UsernsMode", help="User namespace to use"),
     _text("cgroupns", field="HostConfig.CgroupnsMode", help="Cgroup namespace to use (host|private)"),
-    Flag(
+    _listed(
         "add-host",
-        kind="list",
         convert=values.extra_host,
-        repeat=True,
         field="HostConfig.ExtraHosts",
         help="Add a custom host-to-IP mapping (host:ip)",
     ),
-    Flag("dns", kind="list", repeat=True, field="HostConfig.Dns", help="Set custom DNS servers"),
-    Flag("dns-search", kind="list", repeat=True, field="HostConfig.DnsSearch", help="Set custom DNS search domains"),
-    Flag("dns-option", kind="list", repeat=True, field="HostConfig.DnsOptions", help="Set DNS options"),
-    Flag("dns-opt", kind="list", repeat=True, field="HostConfig.DnsOptions", help="Older name of --dns-option"),
+    _listed("dns", field="HostConfig.Dns", help="Set custom DNS servers"),
+    _listed("dns-search", field="HostConfig.DnsSearch", help="Set custom DNS search domains"),
+    _listed("dns-option", field="HostConfig.DnsOptions", help="Set DNS options"),
+    _listed("dns-opt", field="HostConfig.DnsOptions", help="Older name of --dns-option"),
     _text("mac-address", help="Container MAC address (e.g., 92:d0:c6:0a:29:33)"),
     Flag("publish", "p", kind="list", repeat=True, help="Publish a port or a range of ports to the host"),
     _switch("publish-all", "P", field="HostConfig.PublishAllPorts", help="Publish all exposed ports to random ports"),
@@ -233,7 +221,7 @@ RUN_FLAGS = (
     _text("isolation", field="HostConfig.Isolation", help="Container isolation technology"),
     _text("runtime", field="HostConfig.Runtime", help="Runtime to use for this container"),
     _text("log-driver", field="HostConfig.LogConfig.Type", help="Logging driver for the container"),
-    Flag("log-opt", kind="list", repeat=True, help="Log driver options"),
+    _listed("log-opt", help="Log driver options"),
     _switch("help", help="Print usage"),
     *(Flag(name, left_out=True) for name in _LEFT_OUT),
 )

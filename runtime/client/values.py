@@ -134,9 +134,9 @@ def device(text: str) -> dict[str, object]:
     return {"PathOnHost": parts[0], "PathInContainer": inside, "CgroupPermissions": access}
 
 
-def weight(text: str) -> int:
-    """A uint16, as Go reads it; what the numbers mean is the daemon's to judge."""
-    if not text.isdecimal():
+def uint16(text: str) -> int:
+    """A weight or a port, as Go reads it; what the numbers mean is the daemon's to judge."""
+    if not text.isdecimal() or not text.isascii():
         raise ValueError(f'strconv.ParseUint: parsing "{text}": invalid syntax')
     if int(text) > 0xFFFF:
         raise ValueError(f'strconv.ParseUint: parsing "{text}": value out of range')

@@ -54,6 +54,8 @@ _FIELDS = {
     ),
 }
 _DEVICE_LISTS = tuple(_FIELDS)[1:]
+RATES = _DEVICE_LISTS[1:]
+"""The fields that are lists of a device and a rate."""
 
 
 def supported(cgroup_root: str) -> frozenset[str]:

@@ -9,7 +9,7 @@ from runtime.daemon import port_bindings
 from runtime.daemon.container import Container, Endpoint
 from runtime.daemon.container_store import ContainerStore
 from runtime.daemon.errors import InvalidParameterError, NotFoundError
-from runtime.daemon.filters import has_labels, is_like, truth
+from runtime.daemon.filters import has_labels, is_like, refuse_unknown, truth
 from runtime.daemon.mount_points import MountPoint
 from runtime.daemon.network_requests import aliases
 from runtime.daemon.timestamps import ZERO, from_rfc3339, human_duration
@@ -216,9 +216,7 @@ def select(
     store: ContainerStore, everything: bool, limit: int, filters: dict[str, list[str]], ancestors: set[str]
 ) -> list[Container]:
     """The containers that a list request asks for, newest first. `ancestors` are the image IDs of that filter."""
-    for key in filters:
-        if key not in _LIST_FILTERS:
-            raise InvalidParameterError(f"Invalid filter '{key}'")
+    refuse_unknown(filters, _LIST_FILTERS)
     _verify_values(filters)
     for name in (*filters.get("since", []), *filters.get("before", [])):
         _created(store, name)

@@ -18,7 +18,7 @@ def verify(host: dict[str, Any]) -> None:
         if not asked:
             continue
         try:
-            missing = parse(asked) - parse(available) if available else parse(asked) - parse(asked)
+            missing = parse(asked) - parse(available or asked)
         except ValueError as error:
             raise InvalidParameterError(f"Invalid value {asked} for cpuset {file}: {error}") from error
         if missing:

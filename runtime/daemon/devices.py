@@ -33,7 +33,13 @@ def device_at(host_path: str, container_path: str) -> dict[str, Any]:
     }
 
 
-def asked_for(asked: dict[str, Any]) -> list[dict[str, Any]]:
+def given(host: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
+    """The nodes of `--device`, with what may be done with each; none for `--privileged`, which has them all."""
+    asked = [] if host["Privileged"] else host["Devices"]
+    return [(node, one.get("CgroupPermissions") or "rwm") for one in asked for node in _asked_for(one)]
+
+
+def _asked_for(asked: dict[str, Any]) -> list[dict[str, Any]]:
     """The nodes that one `--device HOST[:CONTAINER]` means; of a directory, every node below it."""
     on_host = asked["PathOnHost"]
     inside = asked.get("PathInContainer") or on_host

@@ -44,13 +44,14 @@ async def disk_usage(engine: Engine) -> dict[str, Any]:
     images = await engine.images.all()
     containers = engine.containers.all()
     names = await engine.images.ids_of({container.image_name for container in containers})
+    linked_as = engine.links.names()
     of_image = [container.image_id for container in containers]
     of_volume = [point.volume for container in containers for point in container.mount_points]
     return {
         "LayersSize": sum(image.size for image in images),
         "Images": [image_item(image) | {"Containers": of_image.count(image.id), "SharedSize": 0} for image in images],
         "Containers": [
-            list_item(container, names, engine.links.names_of(container), await container_sizes(engine, container))
+            list_item(container, names, linked_as[container.id], await container_sizes(engine, container))
             for container in containers
         ],
         "Volumes": [

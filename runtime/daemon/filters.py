@@ -1,9 +1,16 @@
 """What the `--filter` of several list commands has in common (moby: api/types/filters)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from runtime.daemon.errors import InvalidParameterError
+
+
+def refuse_unknown(filters: Iterable[str], known: Collection[str]) -> None:
+    """Raise InvalidParameterError for a key that a list does not filter by."""
+    for key in filters:
+        if key not in known:
+            raise InvalidParameterError(f"Invalid filter '{key}'")
 
 
 def has_labels(labels: Mapping[str, str] | None, wanted: list[str]) -> bool:

@@ -23,8 +23,7 @@ DEFAULT_SHM_BYTES = 64 * 1024 * 1024
 _NULL = (
     "Binds VolumesFrom CapAdd CapDrop ExtraHosts GroupAdd Links SecurityOpt DeviceCgroupRules DeviceRequests  PidsLimit"
 ).split()
-_BLKIO_RATES = ("BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps")
-_EMPTY_LIST = (*"Dns DnsOptions DnsSearch Devices Ulimits BlkioWeightDevice".split(), *_BLKIO_RATES)
+_EMPTY_LIST = (*"Dns DnsOptions DnsSearch Devices Ulimits BlkioWeightDevice".split(), *block_io.RATES)
 _EMPTY_TEXT = (
     "ContainerIDFile VolumeDriver Cgroup PidMode UTSMode UsernsMode Isolation CgroupParent CpusetCpus CpusetMems"
 ).split()
@@ -39,7 +38,7 @@ _UNSAID: dict[str, dict[str, Any]] = {
     "Ulimits": {"Name": "", "Hard": 0, "Soft": 0},
     "Devices": {"PathOnHost": "", "PathInContainer": "", "CgroupPermissions": ""},
     "BlkioWeightDevice": {"Path": "", "Weight": 0},
-    **{key: {"Path": "", "Rate": 0} for key in _BLKIO_RATES},
+    **{key: {"Path": "", "Rate": 0} for key in block_io.RATES},
 }
 """What the fields of a list's items are until they are said."""
 
@@ -57,7 +56,7 @@ _TYPES: dict[str, Any] = (
         "Ulimits": [{"Name": str, "Soft": INT64, "Hard": INT64}],
         "BlkioWeightDevice": [{"Path": str, "Weight": UINT16}],
     }
-    | {key: [{"Path": str, "Rate": UINT64}] for key in _BLKIO_RATES}
+    | {key: [{"Path": str, "Rate": UINT64}] for key in block_io.RATES}
     | dict.fromkeys((*_EMPTY_TEXT, "NetworkMode", "IpcMode", "CgroupnsMode", "Runtime"), str)
     | dict.fromkeys((*_ZERO, "PidsLimit", "ShmSize", "MemorySwappiness"), INT64)
     | {"OomScoreAdj": INT, "BlkioWeight": UINT16, "IOMaximumIOps": UINT64, "IOMaximumBandwidth": UINT64}

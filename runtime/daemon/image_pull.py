@@ -32,7 +32,7 @@ from runtime.daemon.images import ImageStore
 from runtime.daemon.platforms import Platform
 from runtime.daemon.progress import ProgressStream
 from runtime.daemon.references import Reference, familiar
-from runtime.daemon.registry import MANIFEST_TYPES, RegistryError, Repository, open_session
+from runtime.daemon.registry import MANIFEST_TYPES, RegistryError, Repository, open_session, reach
 from runtime.daemon.registry_auth import Credentials
 from runtime.daemon.registry_endpoints import endpoints
 
@@ -80,16 +80,8 @@ class Puller:
         await progress.send(status=f"Status: {what} for {shown}")
 
     async def _reach(self, session: aiohttp.ClientSession, wanted: Wanted) -> Repository:
-        failure: ApiError = ServerError(f"no endpoint for {wanted.reference.domain}")
-        for endpoint in endpoints(wanted.reference.domain, self.mirrors, self.insecure):
-            repository = Repository(session, endpoint, wanted.reference.path, wanted.credentials)
-            try:
-                await repository.ping()
-            except RegistryError as error:
-                failure = error
-                continue
-            return repository
-        raise failure
+        ways = endpoints(wanted.reference.domain, self.mirrors, self.insecure)
+        return await reach(session, ways, wanted.reference.path, wanted.credentials)
 
     async def _resolve(
         self, session: aiohttp.ClientSession, wanted: Wanted

@@ -5,6 +5,8 @@ other's address, ports and environment in variables of its own. On a network of 
 the network's settings instead, and there they are nothing but names (name_servers.py).
 """
 
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from runtime.daemon import etc_files, port_bindings
@@ -60,9 +62,13 @@ class Links:
         links = [f"/{self._name(link)}:/{container.name}/{link.alias}" for link in container.links]
         return sorted(links) or None
 
-    def names_of(self, container: Container) -> list[str]:
-        """What others call a container: `/PARENT/ALIAS`, for the names in `docker ps`."""
-        return [f"/{parent.name}/{link.alias}" for parent, link in self._to(container)]
+    def names(self) -> Mapping[str, list[str]]:
+        """What linked containers are called by others, by their IDs: `/PARENT/ALIAS`, for the names in `docker ps`."""
+        names = defaultdict[str, list[str]](list)
+        for parent in self._containers.all():
+            for link in parent.links:
+                names[link.child_id].append(f"/{parent.name}/{link.alias}")
+        return names
 
     def environment(self, container: Container) -> list[str]:
         """The variables about every linked container. Raises ServerError if one of them does not run."""

@@ -33,7 +33,7 @@ def verify(points: Iterable[MountPoint], mountinfo: Iterable[str]) -> None:
 
     """
     asked = [point for point in points if point.propagation in (*_SHARED, *_SLAVE)]
-    mounts = [_parse(line) for line in mountinfo] if asked else []
+    mounts = [_parse(line) for line in mountinfo]
     for point in asked:
         path = os.path.realpath(point.source)
         # The longest mount point that the path begins with; of several on one place the last one covers the others.

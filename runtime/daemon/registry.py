@@ -10,7 +10,7 @@ breaks is taken up again where it broke.
 
 import json
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -202,6 +202,22 @@ class Repository:
             reply = await self._session.get(url, headers=headers, **self._endpoint.request_options(url))
         async with reply:
             yield reply
+
+
+async def reach(
+    session: aiohttp.ClientSession, ways: Iterable[Endpoint], path: str, credentials: Credentials
+) -> Repository:
+    """A repository by the first way on which a registry answers. Raises RegistryError: what the last of them said."""
+    failure = RegistryError("there is no way to the registry")
+    for way in ways:
+        repository = Repository(session, way, path, credentials)
+        try:
+            await repository.ping()
+        except RegistryError as error:
+            failure = error
+            continue
+        return repository
+    raise failure
 
 
 def _token_in(document: dict[str, Any]) -> str:

@@ -129,15 +129,16 @@ def environment(container: Container, linked: list[str]) -> list[str]:
 
 def _linux(container: Container, inputs: SpecInputs, kept: list[str]) -> dict[str, Any]:
     host = container.host_config
+    given = devices.given(host)
     linux: dict[str, Any] = {
         "namespaces": _namespaces(container, inputs),
         "sysctl": _sysctls(container, inputs),
-        "resources": spec_resources.build(host, inputs.host.rootless),
+        "resources": spec_resources.build(host, inputs.host.rootless, given),
         "cgroupsPath": inputs.cgroups_path,
     }
     if root := propagation.of_root(inputs.mounts):
         linux["rootfsPropagation"] = root
-    nodes = extra_devices(host)
+    nodes = devices.all_host_devices() if host["Privileged"] else [node for node, _ in given]
     if nodes:
         linux["devices"] = nodes
     if host["MaskedPaths"]:
@@ -182,10 +183,3 @@ def _sysctls(container: Container, inputs: SpecInputs) -> dict[str, str]:
     if not inputs.host.rootless:
         asked.setdefault("net.ipv4.ping_group_range", "0 2147483647")  # EINVAL where not all groups are mapped
     return asked
-
-
-def extra_devices(host: dict[str, Any]) -> list[dict[str, Any]]:
-    """`--device`, or all of the host's for `--privileged`."""
-    if host["Privileged"]:
-        return devices.all_host_devices()
-    return [node for asked in host["Devices"] for node in devices.asked_for(asked)]

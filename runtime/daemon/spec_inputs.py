@@ -58,8 +58,9 @@ class SpecGatherer:
         """The finished document."""
         host = container.host_config
         devices.refuse_requests(host["DeviceRequests"] or [])
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mountinfo:
-            propagation.verify(container.mount_points, mountinfo)
+        if propagation.of_root(container.mount_points):
+            with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mountinfo:
+                propagation.verify(container.mount_points, mountinfo)
         files = RootfsFiles(container.rootfs)
         parent = host["CgroupParent"] or self._options.cgroup_parent
         inputs = SpecInputs(

@@ -24,8 +24,8 @@ _DEFAULT_RULES = [
 ]
 
 
-def build(host: dict[str, Any], rootless: bool) -> dict[str, Any]:
-    """The limits of a container."""
+def build(host: dict[str, Any], rootless: bool, given: list[tuple[dict[str, Any], str]]) -> dict[str, Any]:
+    """The limits of a container; `given` are its devices, see `devices.given`."""
     resources: dict[str, Any] = {
         "memory": _present(
             # A negative one is no limit: dockerd passes on those above 0.
@@ -41,7 +41,7 @@ def build(host: dict[str, Any], rootless: bool) -> dict[str, Any]:
         "blockIO": block_io.build(host),
     }
     if not rootless:  # a device rule is a privilege of the host's root
-        resources["devices"] = _device_rules(host)
+        resources["devices"] = _device_rules(host, given)
     return {key: value for key, value in resources.items() if value}
 
 
@@ -61,14 +61,11 @@ def _cpu(host: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _device_rules(host: dict[str, Any]) -> list[dict[str, Any]]:
+def _device_rules(host: dict[str, Any], given: list[tuple[dict[str, Any], str]]) -> list[dict[str, Any]]:
     if host["Privileged"]:
         return [{"allow": True, "access": "rwm"}]
-    rules = list(_DEFAULT_RULES)
-    for asked in host["Devices"]:
-        access = asked.get("CgroupPermissions") or "rwm"
-        rules += [devices.cgroup_rule(node, access) for node in devices.asked_for(asked)]
-    return rules + [_written_rule(text) for text in host["DeviceCgroupRules"] or []]
+    rules = [devices.cgroup_rule(node, access) for node, access in given]
+    return [*_DEFAULT_RULES, *rules, *(_written_rule(text) for text in host["DeviceCgroupRules"] or [])]
 
 
 def _written_rule(text: str) -> dict[str, Any]:

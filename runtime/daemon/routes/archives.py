@@ -3,11 +3,14 @@
 import base64
 import json
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 from runtime.daemon.call import COMMON_HEADERS, Call, empty_reply, json_reply, stream_reply
 from runtime.daemon.changes import changes
+from runtime.daemon.container import Container
 from runtime.daemon.container_files import FilesProgram, files_of, refuse_read_only
 from runtime.daemon.engine import Engine
 from runtime.daemon.errors import ApiError, InvalidParameterError, ServerError
@@ -24,6 +27,13 @@ class ArchiveRoutes:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    @asynccontextmanager
+    async def _files(self, container: Container, verb: str, path: str, **more: bool) -> AsyncIterator[FilesProgram]:
+        """The files as the container sees them, with volumes that are mounted only while they are used."""
+        with self._engine.volumes.used(container):
+            async with files_of(container, verb, path, **more) as program:
+                yield program
+
     async def export(self, call: Call) -> web.StreamResponse:
         """The whole root, without what is mounted in it."""
         container = self._engine.containers.find(call.name)
@@ -35,19 +45,17 @@ class ArchiveRoutes:
     async def describe(self, call: Call) -> web.StreamResponse:
         """HEAD: what is there, in a header. `docker cp` asks before it sends."""
         container = self._engine.containers.find(call.name)
-        with self._engine.volumes.used(container):
-            async with files_of(container, "stat", _path(call)) as program:
-                headers = _stat_header(await program.answer())
+        async with self._files(container, "stat", _path(call)) as program:
+            headers = _stat_header(await program.answer())
         return web.Response(headers={**COMMON_HEADERS, **headers})
 
     async def read(self, call: Call) -> web.StreamResponse:
         """GET: one file, or a directory with all that is in it."""
         container = self._engine.containers.find(call.name)
-        with self._engine.volumes.used(container):
-            async with files_of(container, "pack", _path(call)) as program:
-                headers = _stat_header(await program.answer())
-                self._engine.events.container("archive-path", container)
-                return await _send(call, program, "application/x-tar", headers)
+        async with self._files(container, "pack", _path(call)) as program:
+            headers = _stat_header(await program.answer())
+            self._engine.events.container("archive-path", container)
+            return await _send(call, program, "application/x-tar", headers)
 
     async def write(self, call: Call) -> web.StreamResponse:
         """PUT: extract the body in a directory."""
@@ -61,12 +69,11 @@ class ArchiveRoutes:
     async def _write(self, call: Call) -> web.StreamResponse:
         container, path = self._engine.containers.find(call.name), _path(call)
         refuse_read_only(container, path)
-        with self._engine.volumes.used(container):
-            async with files_of(container, "unpack", path, keep_kind=call.flag("noOverwriteDirNonDir")) as program:
-                async for block in call.request.content.iter_any():
-                    await program.feed(block)
-                program.end_archive()
-                await program.answer()
+        async with self._files(container, "unpack", path, keep_kind=call.flag("noOverwriteDirNonDir")) as program:
+            async for block in call.request.content.iter_any():
+                await program.feed(block)
+            program.end_archive()
+            await program.answer()
         self._engine.events.container("extract-to-dir", container)
         return empty_reply(200)
 

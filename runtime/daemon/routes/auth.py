@@ -17,7 +17,7 @@ from runtime.daemon.call import Call, json_reply
 from runtime.daemon.engine import Engine
 from runtime.daemon.errors import InvalidParameterError, ServerError, UnreadableError
 from runtime.daemon.json_types import check_types
-from runtime.daemon.registry import RegistryError, Repository, open_session
+from runtime.daemon.registry import open_session, reach
 from runtime.daemon.registry_auth import Credentials
 from runtime.daemon.registry_endpoints import endpoints
 from runtime.daemon.router import Route
@@ -45,16 +45,8 @@ class AuthRoutes:
 
     async def _ask(self, domain: str, credentials: Credentials) -> str:
         """Try the ways to reach the registry; what the one that answers says is final."""
-        ways = endpoints(domain, (), self._insecure)
         async with open_session() as session:
-            for way in ways:
-                registry = Repository(session, way, "", credentials)
-                try:
-                    await registry.ping()
-                    break
-                except RegistryError:
-                    if way is ways[-1]:
-                        raise
+            registry = await reach(session, endpoints(domain, (), self._insecure), "", credentials)
             return await registry.log_in()
 
 

@@ -42,10 +42,11 @@ class ContainerRoutes:
             if call.flag("size")
             else [None] * len(found)
         )
+        linked_as = self._engine.links.names()
         names = await self._engine.images.ids_of({container.image_name for container in found})
         return json_reply(
             [
-                container_views.list_item(container, names, self._engine.links.names_of(container), size)
+                container_views.list_item(container, names, linked_as[container.id], size)
                 for container, size in zip(found, sizes, strict=True)
             ]
         )

@@ -9,7 +9,7 @@ from runtime.daemon import image_views, references
 from runtime.daemon.call import Call, empty_reply, json_reply
 from runtime.daemon.engine import Engine
 from runtime.daemon.errors import InvalidParameterError, NotFoundError
-from runtime.daemon.filters import has_labels, truth
+from runtime.daemon.filters import has_labels, refuse_unknown, truth
 from runtime.daemon.images import Image
 from runtime.daemon.references import familiar
 from runtime.daemon.router import Route
@@ -26,9 +26,7 @@ class ImageRoutes:
 
     async def list_all(self, call: Call) -> web.StreamResponse:
         filters = call.filters()
-        for key in filters:
-            if key not in _FILTERS:
-                raise InvalidParameterError(f"Invalid filter '{key}'")
+        refuse_unknown(filters, _FILTERS)
         dangling = truth("dangling", filters.get("dangling", []), digits=False)
         found = await self._images.all()
         for key, newer in (("since", True), ("before", False)):

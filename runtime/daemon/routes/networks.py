@@ -7,7 +7,7 @@ from aiohttp import web
 from runtime.daemon.call import Call, empty_reply, json_reply
 from runtime.daemon.engine import Engine
 from runtime.daemon.errors import InvalidParameterError
-from runtime.daemon.filters import has_labels, truth
+from runtime.daemon.filters import has_labels, refuse_unknown, truth
 from runtime.daemon.network import Network
 from runtime.daemon.router import Route
 
@@ -23,9 +23,7 @@ class NetworkRoutes:
 
     async def list_all(self, call: Call) -> web.StreamResponse:
         filters = call.filters()
-        for key in filters:
-            if key not in _FILTERS:
-                raise InvalidParameterError(f"Invalid filter '{key}'")
+        refuse_unknown(filters, _FILTERS)
         if len(set(filters.get("dangling", []))) > 1:
             raise InvalidParameterError('got more than one value for filter key "dangling"')
         dangling = truth("dangling", filters.pop("dangling", []))

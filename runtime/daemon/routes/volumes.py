@@ -5,7 +5,7 @@ from aiohttp import web
 from runtime.daemon.call import Call, empty_reply, json_reply
 from runtime.daemon.engine import Engine
 from runtime.daemon.errors import InvalidParameterError, NotFoundError, ServerError
-from runtime.daemon.filters import has_labels, is_like, truth
+from runtime.daemon.filters import has_labels, is_like, refuse_unknown, truth
 from runtime.daemon.json_types import check_types
 from runtime.daemon.router import Route
 
@@ -31,9 +31,7 @@ class VolumeRoutes:
             wanted = call.filters()
         except ServerError as error:
             raise InvalidParameterError(f"error reading volume filters: {error.message}") from error
-        for key in wanted:
-            if key not in _FILTERS:
-                raise InvalidParameterError(f"Invalid filter '{key}'")
+        refuse_unknown(wanted, _FILTERS)
         dangling = truth("dangling", wanted.get("dangling", []))
         found = [
             volume
