@@ -49,7 +49,7 @@ def main() -> int:
 
         return asyncio.run(publish(arguments.address, arguments.namespace, arguments.topic, sys.stdin.buffer.read()))
     from runtime.containerd.daemon import StartError, serve
-    from runtime.containerd.parts import Settings
+    from runtime.containerd.settings import Settings
 
     root, state, address = (os.path.abspath(path) for path in (arguments.root, arguments.state, arguments.address))
     settings = Settings(root, state, address, os.path.abspath(sys.argv[0]))

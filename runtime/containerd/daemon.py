@@ -17,9 +17,11 @@ from functools import partial
 
 from runtime.containerd import bundle, log
 from runtime.containerd.metadata import Metadata, RootInUseError
-from runtime.containerd.parts import Parts, Settings
+from runtime.containerd.parts import Parts
 from runtime.containerd.server import build_server
-from runtime.containerd.services.table import SERVICES
+from runtime.containerd.services.table import make_services
+from runtime.containerd.settings import Settings
+from runtime.containerd.ttrpc_events import ShimConnection
 
 
 class StartError(Exception):
@@ -40,10 +42,10 @@ async def serve(settings: Settings) -> None:
     except RootInUseError as error:
         raise StartError(str(error)) from None
     parts = Parts(settings, metadata)
-    events_server = await loop.create_unix_server(partial(_shim_connection, parts), sock=listen(settings.ttrpc_address))
+    events_server = await loop.create_unix_server(partial(ShimConnection, parts.exchange), sock=listen(settings.ttrpc_address))
     if bundle.existing(settings.root, settings.state):
         await parts.shims.load()
-    server = build_server({name: partial(make, parts) for name, make in SERVICES.items()})
+    server = build_server(make_services(parts))
     await server.start(sock=listen(settings.address))
     log.info(f"containerd is listening on {settings.address}")
     await stopped.wait()
@@ -54,12 +56,6 @@ async def serve(settings: Settings) -> None:
         if os.path.exists(path):  # somebody may have removed the whole state directory
             os.unlink(path)
     metadata.close()
-
-
-def _shim_connection(parts: Parts) -> asyncio.Protocol:
-    from runtime.containerd.ttrpc_events import ShimConnection
-
-    return ShimConnection(parts.exchange)
 
 
 def listen(path: str) -> socket.socket:

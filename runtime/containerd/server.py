@@ -21,7 +21,7 @@ import inspect
 import re
 import struct
 from asyncio import BaseTransport
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -67,15 +67,15 @@ _NO_LIMIT = 2**31 - 1
 _FRAME = 128 * 1024
 
 
-def build_server(services: Mapping[str, Callable[[], Service]]) -> Server:
-    """Return a grpclib server for these services, each made when it is first called."""
+def build_server(services: Iterable[Service]) -> Server:
+    """Return a grpclib server for these services."""
     return _Server(services)
 
 
 class _Server(Server):
-    """grpclib's server with methods found late and connections that behave as grpc-go's do."""
+    """grpclib's server with an answer for every path and connections that behave as grpc-go's do."""
 
-    def __init__(self, services: Mapping[str, Callable[[], Service]]) -> None:
+    def __init__(self, services: Iterable[Service]) -> None:
         # No keepalive pings: a client that is stopped in a debugger answers none, and is no less alive for it.
         super().__init__([], config=Configuration(_keepalive_time=None))
         self._mapping = _Methods(services)
@@ -111,17 +111,14 @@ class _Methods(dict[str, Handler]):
     grpclib answers a path that it does not know without a content-type, which Go's clients take for "no gRPC here".
     """
 
-    def __init__(self, services: Mapping[str, Callable[[], Service]]) -> None:
+    def __init__(self, services: Iterable[Service]) -> None:
         super().__init__()
-        self._services = dict(services)
+        for service in services:
+            described = service.descriptor
+            self.update({f"/{described.full_name}/{one.name}": _handler(service, one) for one in described.methods})
 
     def get(self, path: str, default: object = None) -> Handler:
-        """Return the handler of a path, making its service if this is the first call to it."""
-        name = path.lstrip("/").partition("/")[0]
-        make = self._services.pop(name, None)
-        if make is not None:
-            service = make()
-            self.update({f"/{name}/{m.name}": _handler(service, m) for m in service.descriptor.methods})
+        """Return the handler of a path."""
         return super().get(path) or Handler(_unknown_method(path), Cardinality.UNARY_UNARY, Empty, Empty)
 
 

@@ -29,7 +29,7 @@ from runtime.api.containerd import task_shim_pb2
 from runtime.containerd import child, log, ttrpc_client
 from runtime.containerd.bundle import Bundle
 from runtime.containerd.errors import ContainerdError
-from runtime.containerd.parts import Settings
+from runtime.containerd.settings import Settings
 from runtime.containerd.shim_log import ShimLog
 
 TASK_SERVICE = task_shim_pb2.DESCRIPTOR.services_by_name["Task"]

@@ -18,7 +18,7 @@ from runtime.containerd import bundle as bundles
 from runtime.containerd import clock, log, shim
 from runtime.containerd.errors import ContainerdError, NotFoundError, ShimError
 from runtime.containerd.exchange import Exchange
-from runtime.containerd.parts import Settings
+from runtime.containerd.settings import Settings
 from runtime.containerd.shim import Shim
 from runtime.containerd.ttrpc_client import ConnectionClosedError
 

@@ -3,7 +3,7 @@
 Real counterpart: containerd `archive/tar.go` (Apply); image-spec "layer.md"; tar(5) for the pax attributes.
 
 Entry by entry, in the order of the archive: resolve the name below the target (tree.py), take a whiteout for what it
-is (whiteouts.py), remove what is in the way unless both are directories, create, then owner, attributes, mode and
+is (whiteouts.py), create, removing what is in the way unless both are directories, then owner, attributes, mode and
 times, in that order: chown(2) clears the set-user-ID bit and file capabilities, so it comes first. Times of
 directories come last of all, since filling a directory changes them.
 
@@ -80,13 +80,16 @@ class _Layer:
         if name.startswith(whiteouts.PREFIX):
             self._whiteout(place, parent, name)
             return
-        existing = lstat(place)
-        if existing is not None and not (stat.S_ISDIR(existing.st_mode) and entry.isdir()):
-            self._tree.remove(place)
-            existing = None
-        if entry.islnk():
-            self._link(place, entry.linkname)
-        elif await self._create(archive, entry, place, existing is not None):
+        try:
+            made = await self._create(archive, entry, place)
+        except FileExistsError:
+            # Seldom, so nobody looks before creating. Found once more: a hard link's target may have been looked up.
+            place = self._tree.place(path)
+            made = entry.isdir() and _is_directory(place)
+            if not made:
+                self._tree.remove(place)
+                made = await self._create(archive, entry, place)
+        if made and not entry.islnk():
             _set_attributes(place, entry)
         if entry.isdir():
             self._directory_times[path] = entry.mtime
@@ -125,12 +128,13 @@ class _Layer:
         finally:
             os.close(directory)
 
-    async def _create(self, archive: tarfile.TarFile, entry: tarfile.TarInfo, place: Place, exists: bool) -> bool:
-        """Create the entry bare; return False if it cannot be had here and is left out."""
+    async def _create(self, archive: tarfile.TarFile, entry: tarfile.TarInfo, place: Place) -> bool:
+        """Create the entry bare; return False if it cannot be had here and is left out. Raises FileExistsError."""
         directory, name = place.directory, place.name
-        if entry.isdir():
-            if not exists:
-                os.mkdir(name, 0o700, dir_fd=directory)
+        if entry.islnk():
+            self._link(place, entry.linkname)
+        elif entry.isdir():
+            os.mkdir(name, 0o700, dir_fd=directory)
         elif entry.isreg():
             await _write_file(archive, entry, place)
         elif entry.issym():
@@ -156,6 +160,11 @@ class _Layer:
                 os.utime(place.name, (time, time), dir_fd=place.directory, follow_symlinks=False)
             except (FileNotFoundError, NotADirectoryError):
                 continue  # a later entry has replaced it
+
+
+def _is_directory(place: Place) -> bool:
+    found = lstat(place)
+    return found is not None and stat.S_ISDIR(found.st_mode)
 
 
 async def _write_file(archive: tarfile.TarFile, entry: tarfile.TarInfo, place: Place) -> None:

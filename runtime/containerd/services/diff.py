@@ -14,6 +14,9 @@ from collections.abc import Sequence
 
 from runtime.api.containerd import diff_pb2
 from runtime.api.containerd.types_pb2 import Descriptor, Mount
+from runtime.containerd.archive.apply import apply_layer
+from runtime.containerd.archive.stream import LayerStream
+from runtime.containerd.archive.whiteouts import OverlayWhiteouts, PlainWhiteouts
 from runtime.containerd.content import ContentStore
 from runtime.containerd.errors import ContainerdError, NotFoundError, UnimplementedError
 from runtime.containerd.server import Call
@@ -36,11 +39,6 @@ class DiffService:
         self._content = content
 
     async def apply(self, call: Call, request: diff_pb2.ApplyRequest) -> diff_pb2.ApplyResponse:
-        # tarfile and gzip are not needed to listen, only to unpack.
-        from runtime.containerd.archive.apply import apply_layer
-        from runtime.containerd.archive.stream import LayerStream
-        from runtime.containerd.archive.whiteouts import OverlayWhiteouts, PlainWhiteouts
-
         kind = request.diff.media_type
         base = kind.partition("+")[0].removesuffix(".gzip").removesuffix(".zstd")
         if base not in _LAYER_TYPES:
