@@ -17,7 +17,8 @@ from runtime.daemon.container import Container
 from runtime.daemon.container_store import ContainerStore
 from runtime.daemon.containerd_client import Containerd
 from runtime.daemon.create import Creator
-from runtime.daemon.errors import ApiError, NotFoundError, NotModified
+from runtime.daemon.default_image import DefaultImage
+from runtime.daemon.errors import ApiError, NotModified
 from runtime.daemon.events import EventLog
 from runtime.daemon.exec_sessions import ExecStore
 from runtime.daemon.image_content import Leases
@@ -30,9 +31,7 @@ from runtime.daemon.lifecycle import SIGKILL, Lifecycle
 from runtime.daemon.links import Links
 from runtime.daemon.networks import Networks
 from runtime.daemon.options import DaemonOptions
-from runtime.daemon.references import DEFAULT_IMAGE
 from runtime.daemon.sandboxes import Sandboxes
-from runtime.daemon.spawn import ProgramError
 from runtime.daemon.spec_inputs import SpecGatherer, probe_host
 from runtime.daemon.strays import Strays
 from runtime.daemon.task_client import TaskClient
@@ -110,7 +109,7 @@ class Engine:
         )
         self.execs = ExecStore(tasks, self.task_events, self.links, self.events, self.background, fifo_root)
 
-    async def start(self) -> None:
+    async def start(self, default_image: DefaultImage) -> None:
         """Everything that must be true before the first request."""
         reply = await self.containerd.version.call("Version", Empty())
         self.containerd_version = ContainerdVersion(reply.version, reply.revision)
@@ -120,7 +119,8 @@ class Engine:
         self.networks.open()
         await self._find_running_again()
         self.sandboxes.open()
-        await self._provide_default_image()
+        await self.installer.leases.drop_stale()
+        await default_image.provide(self.images, self.installer)
 
     async def _find_running_again(self) -> None:
         for container in self.containers.all():
@@ -129,25 +129,6 @@ class Engine:
             elif container.state.finished_at != ZERO:
                 self.background.spawn(self.lifecycle.remove_if_asked(container))  # what was killed had no time for it
         await self.task_events.ask_after_all()
-
-    async def _provide_default_image(self) -> None:
-        await self.installer.leases.drop_stale()
-        try:
-            await self.images.find(DEFAULT_IMAGE)
-        except NotFoundError:
-            await self._build_default_image()
-
-    async def _build_default_image(self) -> None:
-        # Imported here: only the first start ever needs them.
-        from runtime.daemon import hostbox
-        from runtime.daemon.image_import import install_built
-
-        try:
-            built = await hostbox.build()
-        except (hostbox.NoUserlandError, ProgramError) as error:
-            log.warning("no default image: %s", error)
-            return
-        await install_built(self.installer, DEFAULT_IMAGE, built)
 
     async def stop_containers(self, hurry: asyncio.Event) -> None:
         """Stop all of them unless they are to live on; `hurry` is set by a second signal."""

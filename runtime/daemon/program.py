@@ -12,6 +12,7 @@ from grpclib.exceptions import GRPCError
 
 from runtime.api.containerd import snapshots_pb2
 from runtime.daemon.containerd_client import Containerd, Status
+from runtime.daemon.default_image import DefaultImage
 from runtime.daemon.engine import Engine
 from runtime.daemon.options import USAGE, DaemonOptions, UsageError, parse_arguments
 from runtime.daemon.router import Router
@@ -23,9 +24,13 @@ from runtime.daemon.socket_watch import wait_for_socket
 async def serve(options: DaemonOptions) -> None:
     """Run until SIGTERM or SIGINT; a second one stops the containers at once."""
     refuse_if_in_use(options.socket)
-    await _reach_containerd(options.containerd)
-    engine = Engine(replace(options, snapshotter=options.snapshotter or await _best_snapshotter(options)))
-    await engine.start()
+    default_image = DefaultImage(options.data_root)
+    try:
+        await _reach_containerd(options.containerd)
+        engine = Engine(replace(options, snapshotter=options.snapshotter or await _best_snapshotter(options)))
+        await engine.start(default_image)
+    finally:
+        default_image.close()
     server = ApiServer(Router(all_routes(engine)))
     stop, hurry = asyncio.Event(), asyncio.Event()
 
