@@ -32,6 +32,9 @@ class Program:
     """For background programs: it is ready when it has called listen(2) on a socket bound to this path."""
     label: str = ""
     """For people: `containerd`, `daemon`."""
+    seen_at: str = ""
+    """A link to `listens_on` that the engine makes when this listens and every call is watched: who is told this path
+    instead can connect to nobody before."""
 
 
 @dataclass(frozen=True, slots=True)

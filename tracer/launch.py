@@ -50,7 +50,7 @@ def prepare(words: RunWords, *, hold: bool) -> Iterator[Prepared]:
             os.symlink(os.path.abspath(kept), recording)
             os.truncate(kept, 0)  # or the session would take an older header for the engine's
         launch = Launch(
-            background=plan.background(),
+            background=plan.background(curtain=hold),
             foreground=plan.foreground(["run", *words.docker], os.getcwd()),
             stages=lesson.stages,
             lesson=lesson.id,

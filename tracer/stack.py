@@ -7,6 +7,7 @@ found again by name after its owner was killed. The plan is written to ``stack.j
     BASE/ID/stack.json       who owns the stack, and the names below      BASE: $XDG_RUNTIME_DIR/glassbottom,
     BASE/ID/docker.sock      the daemon's socket                                or /tmp/glassbottom-UID
     BASE/ID/containerd.sock  containerd's (and .ttrpc for its shims)
+    BASE/ID/seen.sock        a link to it, made by an engine that has begun to watch: see tracer/engine/curtain.py
     BASE/ID/cr, cs           containerd's root and state
     BASE/ID/data, exec       the daemon's
     BASE/ID/bin              what is called by a name that is not its own: see `_fill_bin`
@@ -42,6 +43,7 @@ PARTS = (
     "docker.sock",
     "containerd.sock",
     "containerd.sock.ttrpc",
+    "seen.sock",
     "docker.pid",
 )
 """Everything that a stack's programs make in its root; cleanup removes these and nothing else from a given --root."""
@@ -89,12 +91,11 @@ class StackPlan:
         folders = ("--root", f"{self.root}/cr", "--state", f"{self.root}/cs")
         return (*program, *folders, "--address", self.containerd_socket)
 
-    @property
-    def daemon_argv(self) -> tuple[str, ...]:
+    def daemon_argv(self, containerd: str) -> tuple[str, ...]:
         """The flags of dockerd, which ours takes too, and a few that name what dockerd would name itself."""
         folders = ("--data-root", f"{self.root}/data", "--exec-root", f"{self.root}/exec")
         common = (
-            *("-H", self.docker_host, "--containerd", self.containerd_socket, *folders),
+            *("-H", self.docker_host, "--containerd", containerd, *folders),
             *("--pidfile", f"{self.root}/docker.pid", "--cgroup-parent", self.cgroup_parent),
             *("--shutdown-timeout", "1"),  # what does not end when asked is killed by cleanup anyway
         )
@@ -151,12 +152,17 @@ class StackPlan:
         kept = {name: value for name, value in os.environ.items() if name not in {"DOCKER_HOST", "DOCKER_CONTEXT"}}
         return tuple(f"{n}={v}" for n, v in {**kept, "PATH": f"{here}:{os.environ.get('PATH', '')}"}.items())
 
-    def background(self) -> tuple[Program, ...]:
-        """containerd, then the daemon, which asks containerd for its version before it answers anybody."""
+    def background(self, *, curtain: bool = False) -> tuple[Program, ...]:
+        """containerd, then the daemon, which asks containerd for its version before it answers anybody.
+
+        With a curtain the daemon is told another path, where containerd can be found once both are watched.
+        """
         environment = self.environment
+        seen = f"{self.root}/seen.sock" if curtain else ""
+        daemon = self.daemon_argv(seen or self.containerd_socket)
         return (
-            Program(self.containerd_argv, environment, self.root, self.containerd_socket, "containerd"),
-            Program(self.daemon_argv, environment, self.root, self.socket, "daemon"),
+            Program(self.containerd_argv, environment, self.root, self.containerd_socket, "containerd", seen),
+            Program(daemon, environment, self.root, self.socket, "daemon"),
         )
 
     def preparations(self) -> tuple[Program, ...]:

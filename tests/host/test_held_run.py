@@ -47,7 +47,7 @@ def test_a_held_run_decodes_what_daemon_and_containerd_say(runtime_dir: Path, la
 def start(plan: StackPlan) -> LiveSession:
     lesson = load_lesson(FIRST)
     launch = Launch(
-        background=plan.background(),
+        background=plan.background(curtain=True),
         foreground=plan.foreground(["run", "--rm", "hostbox", "true"], "/"),
         stages=lesson.stages,
         lesson=lesson.id,

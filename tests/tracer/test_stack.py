@@ -68,11 +68,11 @@ def test_plan_command_lines_are_those_of_the_real_programs(runtime_dir: Path) ->
     name = os.path.basename(sys.executable)
 
     assert plan.containerd_argv[:3] == (sys.executable, "-m", "runtime.containerd")
-    assert plan.daemon_argv[:3] == (sys.executable, "-m", "runtime.daemon")
+    assert plan.daemon_argv(plan.containerd_socket)[:3] == (sys.executable, "-m", "runtime.daemon")
     assert plan.client_argv(["run", "hostbox"])[-4:] == ("-H", plan.docker_host, "run", "hostbox")
-    assert real.daemon_argv[1:5] == ("--net", "--", sys.executable, "-H")
-    assert real.daemon_argv[-4:] == ("--add-runtime", f"{name}={sys.executable}", "--default-runtime", name)
-    assert "--iptables=false" in real.daemon_argv
+    assert real.daemon_argv(real.containerd_socket)[1:5] == ("--net", "--", sys.executable, "-H")
+    assert real.daemon_argv(real.containerd_socket)[-4:] == ("--add-runtime", f"{name}={sys.executable}", "--default-runtime", name)
+    assert "--iptables=false" in real.daemon_argv(real.containerd_socket)
     assert real.seats["daemon"] == name
     assert plan.seats["daemon"] == "python -m runtime.daemon"
 
@@ -90,9 +90,9 @@ def test_plan_of_a_dockerd_puts_our_shim_and_runtime_where_it_finds_them(
     path = next(entry for entry in plan.environment if entry.startswith("PATH=")).removeprefix("PATH=").split(":")[0]
 
     assert os.readlink(f"{path}/containerd-shim-runc-v2") == f"{here}/containerd-shim-glassbottom-v1"
-    assert f"glassbottom={here}/glassbottom-oci" in plan.daemon_argv
+    assert f"glassbottom={here}/glassbottom-oci" in plan.daemon_argv(plan.containerd_socket)
     assert os.listdir(f"{with_theirs.root}/bin") == []
-    assert f"sh={shutil.which('sh')}" in with_theirs.daemon_argv
+    assert f"sh={shutil.which('sh')}" in with_theirs.daemon_argv(with_theirs.containerd_socket)
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,6 @@ def _record(launch: Launch, options: argparse.Namespace, control: Control | None
             **dict.fromkeys(("clone", "clone3"), census.before_clone),
             "seccomp": own_filters.before_seccomp,
             "prctl": own_filters.before_prctl,
-            "listen": lambda task: story.before_listen(),
             "rt_sigreturn": lambda task: calls.before_sigreturn(task),
         },
         machine,

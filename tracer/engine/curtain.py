@@ -1,17 +1,18 @@
-"""Start-up behind the curtain: what nobody connects to starts at full speed, until it can connect to somebody.
+"""Start-up behind the curtain: a story that will hold starts its background at full speed, and looks when it matters.
 
-A Python daemon makes 7,000 calls before its first own line, looking for modules; stopping at each doubles the time
-until a waiting learner sees anything. Of the background programs the last one is let run under PTRACE_CONT: its births,
-execs, deaths and signals are recorded, its calls are not. The others are watched from their first call on, because one
-of them will listen, and every connection must be seen from its first byte: HTTP/2 cannot be decoded from the middle.
-Before listen(2) is carried out, its caller is stopped, and nobody can be connected to it; that is when the curtain is
-lifted for all. However busy the machine is and however late the engine: no byte can come before.
+A Python daemon makes 7,000 calls before its first own line, looking for modules; stopping at each triples the time
+until a waiting learner sees anything. So the background programs are let run under PTRACE_CONT: their births, execs,
+deaths and signals are recorded, their calls are not. But every connection must be seen from its first byte: HTTP/2
+cannot be decoded from the middle. So whom the others wait for listens where nobody looks, and they are told another
+path (`Program.seen_at`). When it listens and they wait, every task is stopped once, and goes on under PTRACE_SYSCALL;
+when the last one has been stopped, the engine makes the link that they wait for.
 
-    containerd   watched ............. listen(2): stopped --- curtain lifted --- listens
-    daemon       not watched, waits for containerd ................ watched ......... connects
+    containerd   not watched, listens on containerd.sock ........... stopped once, watched .............
+    daemon       not watched, waits for seen.sock .................. stopped once, watched ... connects
+    engine       looks every 20 ms: one listens, the other sleeps .. stops both, makes seen.sock
 
-The recording says whose calls were not watched, and from when on they are. Used only where the story will hold; a
-recording that runs straight through watches everything.
+However busy the machine is and however late the engine: no byte can come before. The recording says whose calls were
+not watched, and from when on they are. A recording that runs straight through watches everything.
 """
 
 _ACCEPTING = 0x10000

@@ -42,6 +42,9 @@ class Course(Protocol):
     def executed(self, process: Process) -> None:
         """A process runs another program now; it is stopped still."""
 
+    def watched(self) -> None:
+        """`watch_calls` has come into force: every call that begins from here on will be seen."""
+
     def gone(self, pid: int, exit_code: int | None, killed_by: int | None) -> None:
         """A process is gone."""
 
@@ -72,6 +75,8 @@ class Loop:
         """During a hold, the tasks whose stop has been recorded: (tid, request, signal) of their restart."""
         self._kept: list[tuple[int, int]] = []
         """During a hold, the statuses that have not been looked at."""
+        self._unwatched: set[Task] = set()
+        """Those who are still to be stopped before their calls are watched."""
         self._waiting = False
         self._pending: list[int] = []
         self._activity = _IDLE
@@ -206,6 +211,7 @@ class Loop:
                 text = f"a stop that this engine does not know: status {status:#x}"
                 self._chronicle.note("unknown-stop", text, {"tid": tid})
             self.restart(task)
+            self._now_watched(task)
 
     def _handle(self, tid: int, status: int) -> None:
         """Any stop."""
@@ -244,6 +250,7 @@ class Loop:
         self._calls.report_unfinished(task)
         process_is_gone = self.census.gone(task, stop)
         self.after_event(task.tid)
+        self._now_watched(task)
         if process_is_gone:
             self.course.gone(task.process.pid, stop.exit_code, stop.signal)
 
@@ -277,10 +284,18 @@ class Loop:
         """From here on call stops are asked for: tasks that run without are interrupted, and go on with."""
         for task in self.census.tasks.values():
             if task.process.request != PTRACE_SYSCALL:
+                self._unwatched.add(task)
                 ptrace(bindings.PTRACE_INTERRUPT, task.tid, 0, 0)
         for process in self.census.processes.values():
             process.request = PTRACE_SYSCALL
             process.cwd = None  # nobody has watched it move
+
+    def _now_watched(self, task: Task) -> None:
+        """A task has been stopped by that, or is gone; the last of them brings it into force."""
+        if task in self._unwatched:
+            self._unwatched.remove(task)
+            if not self._unwatched:
+                self.course.watched()
 
     # holding
 

@@ -35,6 +35,8 @@ _SETTLED_IN_COMPANY = 50
 """The same, while processes of the story are still there."""
 _ORPHANED = 25
 """Ticks after which the maker of a child is believed dead; on a busy machine it may just be late."""
+_CURTAIN = 250
+"""Ticks for which others may do something else than wait for those who listen."""
 _PATIENCE = 500
 """Ticks after the foreground program's exit in which everything must settle: a detached container may never."""
 _TERMINATION_S = 10.0
@@ -72,8 +74,11 @@ class Story:
         """The pid of the preparation that runs."""
         self._awaited: dict[str, str] = {}
         """Socket path -> label of background programs that do not listen yet."""
+        self._links: dict[str, str] = {}
+        """Socket path -> the link to it by which it can be found once every call is watched."""
         self._behind_curtain = False
         """No call at all is watched."""
+        self._ticks_of_listening = 0
         self._orphan_ticks = 0
         self._ticks_after_exit = 0
         self._ending_since = 0.0
@@ -88,6 +93,8 @@ class Story:
         for program in launch.background:
             if program.listens_on:
                 self._awaited[program.listens_on] = program.label
+                if program.seen_at:
+                    self._links[program.listens_on] = program.seen_at
         if self._filtered is not None:
             names = self._filtered.names
             text = f"calls other than these {len(names)} are not watched, and not recorded: {' '.join(names)}"
@@ -97,10 +104,12 @@ class Story:
                 labels = ", ".join(program.label for program in launch.background)
                 text = f"of {labels} themselves, {text}"
             self._chronicle.note("filtered", text, {"speed": launch.speed, "calls": " ".join(names)})
-        elif launch.hold and len(self._awaited) > 1:
+        elif launch.hold and self._links:
             self._behind_curtain = True
-            text = f"{launch.background[-1].label} starts at full speed: its processes are recorded, its calls not yet"
+            labels = ", ".join(program.label for program in launch.background)
+            text = f"{labels}: started at full speed; their processes are recorded, their calls not yet"
             self._chronicle.note("filtered", text)
+            self._loop.wake()
         if not self._behind_curtain:
             self._loop.census.affinity.gather()
         try:
@@ -130,19 +139,31 @@ class Story:
         if watched:
             self._loop.watch_calls()
 
-    def before_listen(self) -> None:
-        """Somebody is about to listen, and is stopped: from the next call on it can be connected to."""
+    def _look_behind_curtain(self) -> None:
+        """Lift it when those listen whom others wait for, and the others wait: too early is not wrong, only slow."""
+        if self._links.keys() <= listening_paths():
+            self._ticks_of_listening += 1
+            wait = all(state(tid) == "S" for tid in self._loop.census.tasks)
+            if wait or self._ticks_of_listening > _CURTAIN:
+                self._lift_curtain()
+
+    def _lift_curtain(self) -> None:
+        """Stop every task once, and watch it from there."""
         if self._behind_curtain:
             self._behind_curtain = False
             self._loop.census.affinity.gather()
             self._loop.watch_calls()
+
+    def watched(self) -> None:
+        """Every task has been stopped. Only now may anybody find whom to connect to."""
+        if self._links:
             self._chronicle.note("watching", "from here on every call is recorded")
-            self._loop.wake()
+            for path in listening_paths() & self._awaited.keys():
+                self.listening(path)
 
     def _start_background(self, program: Program) -> int:
         """The new process's pid; 0 where it cannot be started, which ends the story."""
-        unwatched = self._behind_curtain and program is self._launch.background[-1]
-        request = PTRACE_CONT if unwatched else self._request
+        request = PTRACE_CONT if self._behind_curtain else self._request
         log_path = f"{self._chronicle.recorder.path}.{program.label or 'background'}.log"
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         log = spawn.open_log(log_path)
@@ -187,11 +208,17 @@ class Story:
         self._loop.census.launched(self._foreground, background=False, request=request)
 
     def listening(self, path: str) -> None:
-        """A socket bound to this path listens; the last one that was awaited lets the story begin."""
+        """A socket bound to this path listens, watched; the last one that was awaited lets the story begin."""
         label = self._awaited.pop(path, None)
         if label is None:
             return
         self._chronicle.note("listening", f"{label} listens on {path}", {"label": label, "path": path})
+        link = self._links.get(path)
+        if link:
+            try:
+                os.symlink(path, link)
+            except OSError as error:
+                self._end(f"cannot make {link}: {(error.strerror or str(error)).lower()}")
         if not self._awaited and not self._ending_since:
             self._prepare()
 
@@ -239,10 +266,9 @@ class Story:
         self._orphan_ticks = self._orphan_ticks + 1 if self._loop.census.orphans else 0
         if self._orphan_ticks >= _ORPHANED:
             self._loop.adopt_orphans()
-        if self._awaited and self._launch.hold and not self._behind_curtain:
-            # A program may have begun to listen in the moment before its calls were watched.
-            for path in listening_paths() & self._awaited.keys():
-                self.listening(path)
+        if self._behind_curtain:
+            self._look_behind_curtain()
+            return True
         if self._ending_since:
             self._leave_if_alone()
             if time.monotonic() - self._ending_since > _TERMINATION_S:
@@ -299,7 +325,7 @@ class Story:
         self.reason = reason
         self._ending_since = time.monotonic()
         self._chronicle.breakpoints.disable()
-        self.before_listen()
+        self._lift_curtain()
         self._loop.release()
         # The daemon first: it is containerd's client, and says goodbye to it.
         for pid in reversed(list(self._background)):
