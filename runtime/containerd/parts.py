@@ -31,17 +31,9 @@ class Parts:
         self.shims = Shims(settings, self.exchange)
         self.content = ContentStore(os.path.join(settings.root, "io.containerd.content.v1.content"), metadata)
         self.content.sweep()
-        self.snapshotters = self._snapshotters()
-        self.collector = Collector(metadata, self.content, self.snapshotters)
-
-    def _snapshotters(self) -> Snapshotters:
-        overlayfs = os.path.join(self.settings.root, "io.containerd.snapshotter.v1.overlayfs")
-        native = os.path.join(self.settings.root, "io.containerd.snapshotter.v1.native")
-        snapshotters = Snapshotters(
-            [
-                Snapshotter(Overlayfs(overlayfs), overlayfs, self.metadata),
-                Snapshotter(Native(), native, self.metadata),
-            ]
+        overlayfs = os.path.join(settings.root, "io.containerd.snapshotter.v1.overlayfs")
+        native = os.path.join(settings.root, "io.containerd.snapshotter.v1.native")
+        self.snapshotters = Snapshotters(
+            [Snapshotter(Overlayfs(overlayfs), overlayfs, metadata), Snapshotter(Native(), native, metadata)]
         )
-        snapshotters.sweep()
-        return snapshotters
+        self.collector = Collector(metadata, self.content, self.snapshotters)

@@ -18,15 +18,16 @@ from runtime.daemon.options import USAGE, DaemonOptions, UsageError, parse_argum
 from runtime.daemon.router import Router
 from runtime.daemon.routes import all_routes
 from runtime.daemon.server import ApiServer, ListenError, refuse_if_in_use
-from runtime.daemon.socket_watch import wait_for_socket
+from runtime.daemon.socket_watch import SocketWatch
 
 
 async def serve(options: DaemonOptions) -> None:
     """Run until SIGTERM or SIGINT; a second one stops the containers at once."""
     refuse_if_in_use(options.socket)
     default_image = DefaultImage(options.data_root)
+    watch = SocketWatch()
     try:
-        await _reach_containerd(options.containerd)
+        await _reach_containerd(watch, options.containerd)
         engine = Engine(replace(options, snapshotter=options.snapshotter or await _best_snapshotter(options)))
         await engine.start(default_image)
     finally:
@@ -50,16 +51,17 @@ async def serve(options: DaemonOptions) -> None:
         await engine.stop_containers(hurry)
         server.close()
         engine.close()
+        watch.close()
         _unlink(options.socket)
 
 
-async def _reach_containerd(address: str) -> None:
+async def _reach_containerd(watch: SocketWatch, address: str) -> None:
     """Wait until containerd listens, however long that takes: both are started at once, and either may be held."""
     if not os.path.isdir(os.path.dirname(address)):
         raise ListenError(f"cannot reach containerd at {address}: there is no such folder")
     if not os.path.exists(address):
         logging.getLogger("daemon").info("waiting for containerd at %s", address)
-    await wait_for_socket(address)
+    await watch.wait(address)
 
 
 async def _best_snapshotter(options: DaemonOptions) -> str:

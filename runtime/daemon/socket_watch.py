@@ -8,35 +8,57 @@ _IN_CREATE, _IN_MOVED_TO, _IN_ATTRIB = 0x100, 0x80, 0x4
 _EVENT_BYTES = 4096
 
 
-async def wait_for_socket(path: str) -> None:
-    """Return as soon as something listens at the path; at once if it does already."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    watch = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-    if watch < 0:
-        raise OSError(ctypes.get_errno(), "inotify_init1")
-    loop = asyncio.get_running_loop()
-    changed = asyncio.Event()
-    try:
+class SocketWatch:
+    """An inotify instance.
+
+    Its close waits for a grace period of the kernel, 20 ms in which nobody is served: who is in a hurry closes it later.
+    """
+
+    def __init__(self) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._fd = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._fd < 0:
+            raise OSError(ctypes.get_errno(), "inotify_init1")
+
+    async def wait(self, path: str) -> None:
+        """Return as soon as something listens at the path; at once if it does already."""
         directory = os.path.dirname(path) or "."
         # ATTRIB: a server that binds first and listens then often changes the mode in between or after.
-        if libc.inotify_add_watch(watch, os.fsencode(directory), _IN_CREATE | _IN_MOVED_TO | _IN_ATTRIB) < 0:
+        events = _IN_CREATE | _IN_MOVED_TO | _IN_ATTRIB
+        mark = self._libc.inotify_add_watch(self._fd, os.fsencode(directory), events)
+        if mark < 0:
             raise OSError(ctypes.get_errno(), "inotify_add_watch", directory)
-        loop.add_reader(watch, changed.set)
-        while not await _answers(path):
-            await changed.wait()
-            changed.clear()
-            _drain(watch)
-    finally:
-        loop.remove_reader(watch)
-        os.close(watch)
+        loop = asyncio.get_running_loop()
+        changed = asyncio.Event()
+        loop.add_reader(self._fd, changed.set)
+        try:
+            while not await _answers(path):
+                await changed.wait()
+                changed.clear()
+                self._drain()
+        finally:
+            loop.remove_reader(self._fd)
+            self._libc.inotify_rm_watch(self._fd, mark)
+
+    def close(self) -> None:
+        """Give it back."""
+        os.close(self._fd)
+
+    def _drain(self) -> None:
+        """Take what is reported; it may have been taken with what came before it."""
+        try:
+            os.read(self._fd, _EVENT_BYTES)
+        except BlockingIOError:
+            pass
 
 
-def _drain(watch: int) -> None:
-    """Take what is reported; it may have been taken with what came before it."""
+async def wait_for_socket(path: str) -> None:
+    """Return as soon as something listens at the path; at once if it does already."""
+    watch = SocketWatch()
     try:
-        os.read(watch, _EVENT_BYTES)
-    except BlockingIOError:
-        pass
+        await watch.wait(path)
+    finally:
+        watch.close()
 
 
 async def _answers(path: str) -> bool:

@@ -65,7 +65,7 @@ class IntrospectionService:
     async def plugins(self, call: Call, request: introspection_pb2.PluginsRequest) -> introspection_pb2.PluginsResponse:
         wanted = filters.parse(request.filters)
         plugins = [introspection_pb2.Plugin(type=kind, id=name) for kind, name in _PLUGINS]
-        for name, problem in self._snapshotters.problems().items():
+        for name, problem in self._snapshotters.problems.items():
             plugin = introspection_pb2.Plugin(type="io.containerd.snapshotter.v1", id=name)
             plugin.exports["root"] = self._snapshotters.root(name)
             if problem:

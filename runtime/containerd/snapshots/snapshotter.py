@@ -194,16 +194,14 @@ class _Record(NamedTuple):
 
 
 class Snapshotters:
-    """The snapshotters of this containerd, by name, tried out when they are first needed."""
+    """The snapshotters of this containerd, by name: swept, since a kill -9 leaves half of something, and tried out."""
 
     def __init__(self, snapshotters: list[Snapshotter]) -> None:
         self._snapshotters = {one.driver.name: one for one in snapshotters}
-        self._problems: dict[str, str] = {}
-
-    def sweep(self) -> None:
-        """Find what a kill -9 has left."""
-        for one in self._snapshotters.values():
+        for one in snapshotters:
             one.sweep()
+        self.problems = {one.driver.name: one.driver.problem() for one in snapshotters}
+        """Why each snapshotter cannot be used here (an empty string for those that can)."""
 
     def find(self, name: str) -> Snapshotter:
         """Return a snapshotter that works here."""
@@ -212,7 +210,7 @@ class Snapshotters:
         found = self._snapshotters.get(name)
         if found is None:
             raise InvalidArgumentError(f"snapshotter not loaded: {name}")
-        if problem := self._problem(name):
+        if problem := self.problems[name]:
             raise InvalidArgumentError(f"snapshotter not loaded: {name} ({problem})")
         return found
 
@@ -223,20 +221,11 @@ class Snapshotters:
 
     def usable(self) -> list[str]:
         """Return the names of those that work here."""
-        return [name for name, problem in self.problems().items() if not problem]
+        return [name for name, problem in self.problems.items() if not problem]
 
     def root(self, name: str) -> str:
         """Return the directory of a snapshotter."""
         return self._snapshotters[name].root
-
-    def problems(self) -> dict[str, str]:
-        """Return why each snapshotter cannot be used here (an empty string for those that can)."""
-        return {name: self._problem(name) for name in self._snapshotters}
-
-    def _problem(self, name: str) -> str:
-        if name not in self._problems:
-            self._problems[name] = self._snapshotters[name].driver.problem()
-        return self._problems[name]
 
 
 __all__ = ["ACTIVE", "COMMITTED", "VIEW", "Driver", "Snapshotter", "Snapshotters"]

@@ -26,7 +26,6 @@ class Store:
         self.content = ContentStore(str(directory / "content"), metadata)
         self.native = Snapshotter(Native(), str(directory / "native"), metadata)
         self.snapshotters = Snapshotters([self.native])
-        self.snapshotters.sweep()
         self.collector = Collector(metadata, self.content, self.snapshotters)
 
     def blob(self, text: str) -> str:
