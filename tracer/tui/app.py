@@ -38,6 +38,8 @@ SLICE_SECONDS = 0.015
 """How long the model may be fed before the screen gets a turn."""
 SHOWN_EVERY_SECONDS = 0.06
 """How often a growing recording is drawn at most."""
+START_UP_SHOWN_EVERY_SECONDS = 0.5
+"""The same, before the story begins: nobody can do anything yet but wait, and drawing would make them wait longer."""
 DRAWING_SHARE = 4
 """Drawing takes at most one part in so many of the time, since the stack is running on the same processors."""
 
@@ -92,7 +94,7 @@ class GlassbottomApp(App[int]):
                 now = time.monotonic()
                 if self.session.held or self.session.ended or now > show_next or not await self._quiet(show_next - now):
                     self._read_to_here()
-                    show_next = time.monotonic() + DRAWING_SHARE * self._trace.cost_seconds
+                    show_next = time.monotonic() + self._pause_between_drawings()
                     self._trace.on_idle_story()
                 if self.session.ended and not self.session.refresh():
                     break
@@ -102,7 +104,7 @@ class GlassbottomApp(App[int]):
             async for now in self._apply():
                 if now > show_next:
                     self._read_to_here()
-                    show_next = now + max(SHOWN_EVERY_SECONDS, DRAWING_SHARE * self._trace.cost_seconds)
+                    show_next = now + self._pause_between_drawings()
         self._trace.title_bar.progress = ""
         problem = self.session.failure or self.session.recording.damage
         if not problem and self.session.is_live and not self._trace.explains:
@@ -110,6 +112,12 @@ class GlassbottomApp(App[int]):
         if problem:
             self._trace.say(problem.partition("\n")[0])
         self._read_to_here()
+
+    def _pause_between_drawings(self) -> float:
+        recording = self.session.recording
+        if self.session.is_live and not (recording.stages or recording.stops):
+            return START_UP_SHOWN_EVERY_SECONDS
+        return max(SHOWN_EVERY_SECONDS, DRAWING_SHARE * self._trace.cost_seconds)
 
     async def _apply(self) -> AsyncIterator[float]:
         """Feed the model what has been indexed; yields the time whenever the screen should have a turn."""
