@@ -11,7 +11,7 @@ import tarfile
 
 
 class LayerTar:
-    """Collects files, links and directories, then writes them sorted by name."""
+    """Collects files, links and directories, then writes them in a fixed order."""
 
     def __init__(self) -> None:
         self._entries: dict[str, tuple[tarfile.TarInfo, bytes]] = {}
@@ -33,6 +33,12 @@ class LayerTar:
         path = path.strip("/")
         self._parents(path)
         self._add(path, tarfile.SYMTYPE, 0o777).linkname = target
+
+    def add_hard_link(self, path: str, target: str) -> None:
+        """Give a file of the layer another name."""
+        path = path.strip("/")
+        self._parents(path)
+        self._add(path, tarfile.LNKTYPE, 0o755).linkname = target.strip("/")
 
     def add_file(self, path: str, data: bytes, mode: int = 0o644) -> None:
         """Add a regular file."""
@@ -79,10 +85,10 @@ class LayerTar:
             self.newest_seconds = max(self.newest_seconds, int(os.fstat(file.fileno()).st_mtime))
 
     def to_bytes(self) -> bytes:
-        """The whole layer."""
+        """The whole layer; hard links come last, because they are made when what they name is there."""
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
-            for path in sorted(self._entries):
+            for path in sorted(self._entries, key=lambda path: (self._entries[path][0].islnk(), path)):
                 info, data = self._entries[path]
                 tar.addfile(info, io.BytesIO(data))
         return out.getvalue()

@@ -120,13 +120,20 @@ class _Layer:
 
     def _link(self, place: Place, target: str) -> None:
         """A hard link is to a name of this archive, found as any other name is."""
-        # Its directory first, as a descriptor of our own: looking the target up may close it.
+        path = posixpath.normpath(f"/{target}").lstrip("/")
+        if self._tree.has_at_hand(path):
+            self._link_to(self._tree.place(path), place.directory, place.name)
+            return
+        # Looking the target up closes the entry's own directory.
         directory = os.dup(place.directory)
         try:
-            source = self._tree.place(posixpath.normpath(f"/{target}").lstrip("/"))
-            os.link(source.name, place.name, src_dir_fd=source.directory, dst_dir_fd=directory, follow_symlinks=False)
+            self._link_to(self._tree.place(path), directory, place.name)
         finally:
             os.close(directory)
+
+    @staticmethod
+    def _link_to(source: Place, directory: int, name: str) -> None:
+        os.link(source.name, name, src_dir_fd=source.directory, dst_dir_fd=directory, follow_symlinks=False)
 
     async def _create(self, archive: tarfile.TarFile, entry: tarfile.TarInfo, place: Place) -> bool:
         """Create the entry bare; return False if it cannot be had here and is left out. Raises FileExistsError."""

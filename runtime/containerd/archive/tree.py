@@ -52,6 +52,10 @@ class Tree:
             self._cached_name = parent
         return Place(self._cached_directory, name)
 
+    def has_at_hand(self, path: str) -> bool:
+        """Whether `path` is in the directory that is open already."""
+        return self._cached_directory >= 0 and path.rpartition("/")[0] == self._cached_name
+
     def borrow(self, path: str) -> Place:
         """Like `place`, but with a descriptor of the caller's own, for when two places are needed at once."""
         place = self.place(path)

@@ -102,11 +102,15 @@ class TracePanes(Screen[None]):
         began = time.monotonic()
         if self.view.cursor != self._shown_cursor:
             self.move_view()
-            self.cost_seconds = time.monotonic() - began
+            self.call_after_refresh(self._drawn, began)
             self._take_keyboard_back()
         else:
             self.title_bar.refresh()
             self.stage_bar.refresh()
+
+    def _drawn(self, began: float) -> None:
+        """Deciding what to show is a tenth of it; most is Textual's, afterwards."""
+        self.cost_seconds = time.monotonic() - began
 
     def _take_keyboard_back(self) -> None:
         """Once nobody is left in the container, typing there would go nowhere."""
