@@ -42,7 +42,9 @@ async def serve(settings: Settings) -> None:
     except RootInUseError as error:
         raise StartError(str(error)) from None
     parts = Parts(settings, metadata)
-    events_server = await loop.create_unix_server(partial(ShimConnection, parts.exchange), sock=listen(settings.ttrpc_address))
+    events_server = await loop.create_unix_server(
+        partial(ShimConnection, parts.exchange), sock=listen(settings.ttrpc_address)
+    )
     if bundle.existing(settings.root, settings.state):
         await parts.shims.load()
     server = build_server(make_services(parts))

@@ -45,8 +45,8 @@ class Metadata:
             os.close(self._lock)
             raise RootInUseError(f"another containerd is using {directory}") from None
         self._db = sqlite3.connect(os.path.join(directory, "meta.sqlite"), isolation_level=None)
-        # Ours alone, as the file above says: sqlite then locks and asks nothing again for every transaction. Said before
-        # WAL begins, it also needs no shared memory.
+        # Ours alone, as the file above says: sqlite then locks and asks nothing again for every transaction, and, told
+        # so before WAL begins, needs no shared memory.
         self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")

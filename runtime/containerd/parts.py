@@ -8,7 +8,6 @@ request pays for the loading of what answers it.
 """
 
 import os
-from typing import NamedTuple
 
 from runtime.containerd.content import ContentStore
 from runtime.containerd.exchange import Exchange

@@ -11,7 +11,7 @@ _EVENT_BYTES = 4096
 class SocketWatch:
     """An inotify instance.
 
-    Its close waits for a grace period of the kernel, 20 ms in which nobody is served: who is in a hurry closes it later.
+    Its close waits for a grace period of the kernel, 20 ms in which nobody is served: whoever cannot, closes later.
     """
 
     def __init__(self) -> None:

@@ -5,12 +5,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.engine.conftest import TRACEES, Session, program
-from tracer.commands import ArmBreakpoint, Interrupt, Launch, Quit, Resume, Speed, StepEvent, StepStage
+from tracer.commands import ArmBreakpoint, Interrupt, Launch, Program, Quit, Resume, Speed, StepEvent, StepStage
 from tracer.events import (
     ActionSeen,
     HoldReleased,
@@ -207,29 +208,55 @@ def test_background_programs_listen_before_the_story_begins(session: Start, tmp_
     assert (tmp_path / "session.jsonl.listener.log").read_text() == "listening\n"
 
 
-def test_the_last_background_program_of_a_story_that_will_hold_starts_unwatched(session: Start, tmp_path: Path) -> None:
-    """Its calls are not recorded, and said not to be, until the other one is about to listen; all other calls are."""
-    paths = [str(tmp_path / name) for name in ("first.sock", "last.sock")]
-    listeners = [
-        program(*PYTHON, str(TRACEES / "listener.py"), path, listens_on=path, label=label)
-        for path, label in zip(paths, ("first", "last"), strict=True)
+def curtained(folder: Path, *waiter: str, link: str = "seen.sock") -> list[Program]:
+    """A program that listens, and one that is told a link to its socket, and comes to listen when it has found it."""
+    paths = [str(folder / name) for name in ("first.sock", "last.sock")]
+    argv = waiter or (str(TRACEES / "waiter.py"),)
+    listener = program(*PYTHON, str(TRACEES / "listener.py"), paths[0], listens_on=paths[0], label="first")
+    return [
+        replace(listener, seen_at=str(folder / link)),
+        program(*PYTHON, *argv, str(folder / link), paths[1], listens_on=paths[1], label="last"),
     ]
-    run = session(["/bin/true"], background=listeners, hold=True)
+
+
+def test_the_background_of_a_story_that_will_hold_starts_unwatched(session: Start, tmp_path: Path) -> None:
+    """No call is recorded, and said not to be, until one listens and the other waits; then every call of both."""
+    run = session(["/bin/true"], background=curtained(tmp_path), hold=True)
 
     assert run.finish() == 0
 
     notes = [event for event in run.events if isinstance(event, NoteMade)]
-    pids = {str(note.fields["label"]): note.fields["pid"] for note in notes if note.topic == "background-started"}
     watching = next(place for place, event in enumerate(run.events) if event in notes and event.topic == "watching")
-    before = {event.tid for event in run.events[:watching] if isinstance(event, SyscallEntered | SyscallExited)}
-    listens = [event for event in run.events[:watching] if isinstance(event, NoteMade) and event.topic == "listening"]
+    before = [event for event in run.events[:watching] if isinstance(event, SyscallEntered | SyscallExited)]
+    sent = [event.data for event in run.events[watching:] if isinstance(event, SyscallExited) and event.data]
     topics = [note.topic for note in notes]
     assert [note.text for note in notes if note.topic == "filtered"] == [
-        "last starts at full speed: its processes are recorded, its calls not yet"
+        "first, last: started at full speed; their processes are recorded, their calls not yet"
     ]
-    assert before == {pids["first"]}
-    assert listens == [], "the curtain is up before anybody can be connected to"
+    assert before == [], "neither is watched before"
+    assert {"1": b"the first byte"} in sent
+    assert topics.index("watching") < topics.index("listening"), "nobody can be connected to before"
     assert [topics.count(topic) for topic in ("listening", "ready", "background-gone")] == [2, 1, 2]
+
+
+@pytest.mark.slow
+def test_who_never_waits_is_watched_all_the_same(session: Start, tmp_path: Path) -> None:
+    """The other program computes until it finds the link: after a while the curtain is lifted in the middle of that."""
+    run = session(["/bin/true"], background=curtained(tmp_path, str(TRACEES / "waiter.py"), "--busy"), hold=True)
+
+    assert run.finish() == 0
+    assert {"1": b"the first byte"} in [event.data for event in run.events if isinstance(event, SyscallExited)]
+
+
+def test_a_link_that_cannot_be_made_ends_the_story(session: Start, tmp_path: Path) -> None:
+    """Nobody waits for ever, and the reason says why."""
+    run = session(["/bin/true"], background=curtained(tmp_path, link="no/such/folder"), hold=True)
+
+    run.finish()
+
+    end = run.events[-1]
+    assert isinstance(end, RecordingEnded)
+    assert end.reason == f"cannot make {tmp_path}/no/such/folder: no such file or directory"
 
 
 def test_a_background_program_that_fails_ends_the_story(session: Start) -> None:

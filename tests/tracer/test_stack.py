@@ -71,7 +71,12 @@ def test_plan_command_lines_are_those_of_the_real_programs(runtime_dir: Path) ->
     assert plan.daemon_argv(plan.containerd_socket)[:3] == (sys.executable, "-m", "runtime.daemon")
     assert plan.client_argv(["run", "hostbox"])[-4:] == ("-H", plan.docker_host, "run", "hostbox")
     assert real.daemon_argv(real.containerd_socket)[1:5] == ("--net", "--", sys.executable, "-H")
-    assert real.daemon_argv(real.containerd_socket)[-4:] == ("--add-runtime", f"{name}={sys.executable}", "--default-runtime", name)
+    assert real.daemon_argv(real.containerd_socket)[-4:] == (
+        "--add-runtime",
+        f"{name}={sys.executable}",
+        "--default-runtime",
+        name,
+    )
     assert "--iptables=false" in real.daemon_argv(real.containerd_socket)
     assert real.seats["daemon"] == name
     assert plan.seats["daemon"] == "python -m runtime.daemon"
