@@ -8,7 +8,6 @@ from rich.text import Text
 from tests.tui.conftest import Opener, press
 from tests.tui.screen_text import chosen, drawn, focused, rows
 from tests.tui.story import CLIENT, DAEMON, INIT, SHIM, docker_run
-from tracer.events import SyscallExited
 from tracer.lessons import FIRST, load_lesson
 from tracer.model import Link
 from tracer.stages.layers import Layer
@@ -186,10 +185,10 @@ async def test_unfolding_everything_lists_every_call(opened: Opener) -> None:
 
 async def test_call_that_begins_again_is_not_shown_as_failed(opened: Opener) -> None:
     """Red is for what failed: a call that a signal interrupted goes on, and strace has no -1 for it either."""
-    async with opened(path=Path(load_lesson(FIRST).recording)) as (_, screen):
-        calls = [(sequence, screen.view.event(sequence)) for sequence in screen.view.model.calls]
-        results = {e.result: sequence for sequence, e in calls if isinstance(e, SyscallExited)}
-        inks = {text: ink for at in (-513, -2) for text, ink in screen.calls._write_call(results[at], 200)}
+    story = docker_run()
+    begins_again, fails = (story.call(SHIM, "read", 0, 1, 1, result=result) for result in (-513, -2))
+    async with opened(story=story) as (_, screen):
+        inks = {text: ink for at in (begins_again, fails) for text, ink in screen.calls._write_call(at, 200)}
 
         assert screen.view.ink.good == inks["? ERESTARTNOINTR (To be restarted)"]
         assert screen.view.ink.bad == inks["-1 ENOENT (No such file or directory)"]
