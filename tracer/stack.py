@@ -250,7 +250,7 @@ def plan_stack(
         runtime=runtime,
         launcher=launcher,
     )
-    _check_sockets(plan)
+    _check_names(plan)
     made_base = not os.path.isdir(base)
     try:
         _make_private(base)
@@ -377,12 +377,14 @@ def _make_private(base: str) -> None:
         raise StackError(f"{base} is not a folder that only this user can write to; remove it, or set XDG_RUNTIME_DIR")
 
 
-def _check_sockets(plan: StackPlan) -> None:
+def _check_names(plan: StackPlan) -> None:
+    """Refuse what cannot be a socket's name, and whatever is there already: in the end it would be removed."""
     for path in (plan.socket, f"{plan.containerd_socket}.ttrpc"):
         if len(os.fsencode(path)) > SOCKET_PATH_BYTES:
             raise StackError(f"{path} is longer than the {SOCKET_PATH_BYTES} bytes of a socket's path; choose another")
+    for path in (plan.socket, *(f"{plan.root}/{part}" for part in PARTS)):
         if os.path.lexists(path):
             raise StackError(f"{path} is in use: there is something already; choose another, or remove it")
-        folder = os.path.dirname(path)
-        if path == plan.socket and folder != plan.root and not os.path.isdir(folder):
-            raise StackError(f"{folder} is not there: the daemon's socket needs a folder to be in")
+    folder = os.path.dirname(plan.socket)
+    if folder != plan.root and not os.path.isdir(folder):
+        raise StackError(f"{folder} is not there: the daemon's socket needs a folder to be in")

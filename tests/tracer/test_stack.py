@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tracer.stack import StackError, StackPlan, adopt, load, owner_lives, plan_stack, registered
+from tracer.stack import PARTS, StackError, StackPlan, adopt, load, owner_lives, plan_stack, registered
 
 
 @pytest.fixture
@@ -157,6 +157,17 @@ def test_plan_refuses_a_socket_in_use(runtime_dir: Path) -> None:
 
     with pytest.raises(StackError, match=r"taken\.sock is in use"):
         plan_stack(socket=f"{runtime_dir}/taken.sock")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_plan_refuses_a_root_that_has_what_a_stack_would_remove(runtime_dir: Path, part: str) -> None:
+    """A folder of the user's with a `data` in it: that is not the stack's to clean up."""
+    (runtime_dir / "mine" / part).mkdir(parents=True)
+
+    with pytest.raises(StackError, match=f"mine/{part} is in use: there is something already"):
+        plan_stack(f"{runtime_dir}/mine")
+
+    assert sorted(os.listdir(runtime_dir / "mine")) == [part]
 
 
 def test_plan_refuses_a_part_that_is_not_installed(runtime_dir: Path) -> None:

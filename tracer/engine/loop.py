@@ -295,6 +295,8 @@ class Loop:
         if task in self._unwatched:
             self._unwatched.remove(task)
             if not self._unwatched:
+                for process in self.census.processes.values():
+                    process.fds.clear()  # a thread that was watched already may have asked what another has closed
                 self.course.watched()
 
     # holding
