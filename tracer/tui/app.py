@@ -9,6 +9,7 @@ what may, and raise `RecordingError` or `SessionError` (from `tracer.session.ses
 """
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -105,6 +106,8 @@ class GlassbottomApp(App[int]):
                 if now > show_next:
                     self._read_to_here()
                     show_next = now + self._pause_between_drawings()
+        # All of it stays: to go through it again and again would take the collector 40 ms each time, in some frame.
+        gc.freeze()
         self._trace.title_bar.progress = ""
         problem = self.session.failure or self.session.recording.damage
         if not problem and self.session.is_live and not self._trace.explains:
