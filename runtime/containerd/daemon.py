@@ -3,6 +3,7 @@
 Real counterpart: containerd `cmd/containerd/command/main.go` and `services/server/server.go`.
 
     directories, lock      a second containerd on the same root is refused before it can change anything
+    parts and services     what a kill -9 has left half made is found, overlayfs is tried, everything is loaded
     ADDRESS.ttrpc          shims that have outlived an earlier containerd have events to deliver
     shims found again      before clients can ask for them, or they would be told that nothing runs
     ADDRESS                from here on we are up
@@ -42,12 +43,13 @@ async def serve(settings: Settings) -> None:
     except RootInUseError as error:
         raise StartError(str(error)) from None
     parts = Parts(settings, metadata)
+    services = make_services(parts)
     events_server = await loop.create_unix_server(
         partial(ShimConnection, parts.exchange), sock=listen(settings.ttrpc_address)
     )
     if bundle.existing(settings.root, settings.state):
         await parts.shims.load()
-    server = build_server(make_services(parts))
+    server = build_server(services)
     await server.start(sock=listen(settings.address))
     log.info(f"containerd is listening on {settings.address}")
     await stopped.wait()

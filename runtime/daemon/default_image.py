@@ -33,6 +33,7 @@ class DefaultImage:
         """Nobody needs it any more."""
         if self._building is not None:
             self._building.cancel()
+            self._building = None  # the image is megabytes
 
 
 async def _build() -> BuiltImage | None:

@@ -24,14 +24,23 @@ from runtime.daemon.socket_watch import SocketWatch
 async def serve(options: DaemonOptions) -> None:
     """Run until SIGTERM or SIGINT; a second one stops the containers at once."""
     refuse_if_in_use(options.socket)
+    with SocketWatch() as watch:
+        engine = await _start_engine(options, watch)
+        await _serve_api(engine, options.socket)
+
+
+async def _start_engine(options: DaemonOptions, watch: SocketWatch) -> Engine:
     default_image = DefaultImage(options.data_root)
-    watch = SocketWatch()
     try:
         await _reach_containerd(watch, options.containerd)
         engine = Engine(replace(options, snapshotter=options.snapshotter or await _best_snapshotter(options)))
         await engine.start(default_image)
+        return engine
     finally:
         default_image.close()
+
+
+async def _serve_api(engine: Engine, socket: str) -> None:
     server = ApiServer(Router(all_routes(engine)))
     stop, hurry = asyncio.Event(), asyncio.Event()
 
@@ -42,8 +51,8 @@ async def serve(options: DaemonOptions) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     # Only now: who sees it listen may tell it to stop at once.
-    await server.listen(options.socket)
-    logging.getLogger("daemon").info("API listen on %s", options.socket)
+    await server.listen(socket)
+    logging.getLogger("daemon").info("API listen on %s", socket)
     try:
         await stop.wait()
     finally:
@@ -51,8 +60,7 @@ async def serve(options: DaemonOptions) -> None:
         await engine.stop_containers(hurry)
         server.close()
         engine.close()
-        watch.close()
-        _unlink(options.socket)
+        _unlink(socket)
 
 
 async def _reach_containerd(watch: SocketWatch, address: str) -> None:

@@ -3,15 +3,16 @@
 import asyncio
 import ctypes
 import os
+from typing import Self
 
 _IN_CREATE, _IN_MOVED_TO, _IN_ATTRIB = 0x100, 0x80, 0x4
 _EVENT_BYTES = 4096
 
 
 class SocketWatch:
-    """An inotify instance.
+    """An inotify instance, given back at the end of a `with`.
 
-    Its close waits for a grace period of the kernel, 20 ms in which nobody is served: whoever cannot, closes later.
+    Its close waits 20 ms for a grace period of the kernel, in which nobody is served: whoever is in a hurry keeps it.
     """
 
     def __init__(self) -> None:
@@ -19,6 +20,12 @@ class SocketWatch:
         self._fd = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._fd < 0:
             raise OSError(ctypes.get_errno(), "inotify_init1")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
 
     async def wait(self, path: str) -> None:
         """Return as soon as something listens at the path; at once if it does already."""
@@ -40,10 +47,6 @@ class SocketWatch:
             loop.remove_reader(self._fd)
             self._libc.inotify_rm_watch(self._fd, mark)
 
-    def close(self) -> None:
-        """Give it back."""
-        os.close(self._fd)
-
     def _drain(self) -> None:
         """Take what is reported; it may have been taken with what came before it."""
         try:
@@ -54,11 +57,8 @@ class SocketWatch:
 
 async def wait_for_socket(path: str) -> None:
     """Return as soon as something listens at the path; at once if it does already."""
-    watch = SocketWatch()
-    try:
+    with SocketWatch() as watch:
         await watch.wait(path)
-    finally:
-        watch.close()
 
 
 async def _answers(path: str) -> bool:

@@ -248,6 +248,56 @@ def test_who_never_waits_is_watched_all_the_same(session: Start, tmp_path: Path)
     assert {"1": b"the first byte"} in [event.data for event in run.events if isinstance(event, SyscallExited)]
 
 
+def test_who_listens_again_is_not_found_before_everybody_is_watched(session: Start, tmp_path: Path) -> None:
+    """One task is watched before the other, and may listen(2) once more in between."""
+    for name in ("one", "two", "three"):
+        (tmp_path / name).mkdir()
+        first, last = curtained(tmp_path / name)
+        again = replace(first, argv=(*PYTHON, str(TRACEES / "listener.py"), first.listens_on, "--again"))
+        run = session(["/bin/true"], background=[again, last], hold=True)
+
+        assert run.finish() == 0
+        topics = [event.topic for event in run.events if isinstance(event, NoteMade)]
+        assert topics.index("watching") < topics.index("listening")
+
+
+def test_quit_behind_the_curtain_ends_everything(session: Start, tmp_path: Path) -> None:
+    """Nobody has listened yet, or will: it is not waited for."""
+    first, last = curtained(tmp_path)
+    run = session(["/bin/true"], background=[replace(first, argv=("/bin/sleep", "1000")), last], hold=True)
+    run.wait_for(lambda event: isinstance(event, NoteMade) and event.topic == "background-started")
+    run.send(Quit())
+
+    run.finish()
+
+    end = run.events[-1]
+    assert isinstance(end, RecordingEnded)
+    assert end.reason == "quit"
+    assert not os.path.lexists(first.seen_at)
+
+
+def test_a_pause_behind_the_curtain_holds_nobody(session: Start, tmp_path: Path) -> None:
+    """Start-up is never held: it goes on, and the story comes."""
+    run = session(["/bin/true"], background=curtained(tmp_path), hold=True)
+    run.send(Interrupt())
+
+    assert run.finish() == 0
+    assert [event.topic for event in run.events if isinstance(event, NoteMade)].count("listening") == 2
+    assert not any(isinstance(event, StopReached) for event in run.events)
+
+
+def test_a_death_behind_the_curtain_ends_the_story(session: Start, tmp_path: Path) -> None:
+    """Whoever was to listen is gone, and the other one would wait for ever."""
+    first, last = curtained(tmp_path)
+    run = session(["/bin/true"], background=[replace(first, argv=("/bin/false",)), last], hold=True)
+
+    run.finish()
+
+    end = run.events[-1]
+    assert isinstance(end, RecordingEnded)
+    assert end.reason == "first ended with exit code 1 before it was ready"
+
+
 def test_a_link_that_cannot_be_made_ends_the_story(session: Start, tmp_path: Path) -> None:
     """Nobody waits for ever, and the reason says why."""
     run = session(["/bin/true"], background=curtained(tmp_path, link="no/such/folder"), hold=True)

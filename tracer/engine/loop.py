@@ -24,7 +24,7 @@ from tracer.engine.bindings import PTRACE_LISTEN, PTRACE_SYSCALL, ptrace
 from tracer.engine.calls import Calls
 from tracer.engine.census import Census
 from tracer.engine.chronicle import Chronicle
-from tracer.engine.tracee import Process, Task
+from tracer.engine.tracee import Process, Task, state
 from tracer.events import HoldReleased, SignalDelivered, StopReached
 
 _QUIET_S = 0.02
@@ -193,9 +193,12 @@ class Loop:
             self._born(task, child, stop.event)
         elif isinstance(stop, stops.Executed):
             former_tid = bindings.event_message(tid)
-            if former_tid != tid and tid in self.census.tasks:
-                self._calls.report_unfinished(self.census.tasks[tid])  # the leader, which is gone without a word
+            leader = task
+            if former_tid != tid:
+                self._calls.report_unfinished(leader)  # it is gone without a word
             task = self.census.executed(tid, former_tid)
+            if task is not leader:
+                self._now_watched(leader)
             self.course.executed(task.process)
             self.after_event(tid)
             self.restart(task)
@@ -283,7 +286,8 @@ class Loop:
     def watch_calls(self) -> None:
         """From here on call stops are asked for: tasks that run without are interrupted, and go on with."""
         for task in self.census.tasks.values():
-            if task.process.request != PTRACE_SYSCALL:
+            # A leader that its threads outlive is a zombie, and never stops.
+            if task.process.request != PTRACE_SYSCALL and state(task.tid) not in "ZX":
                 self._unwatched.add(task)
                 ptrace(bindings.PTRACE_INTERRUPT, task.tid, 0, 0)
         for process in self.census.processes.values():

@@ -35,8 +35,8 @@ _SETTLED_IN_COMPANY = 50
 """The same, while processes of the story are still there."""
 _ORPHANED = 25
 """Ticks after which the maker of a child is believed dead; on a busy machine it may just be late."""
-_CURTAIN = 250
-"""Ticks for which others may do something else than wait for those who listen."""
+_RESTLESS = 250
+"""Ticks for which others may do something else than wait for those who listen; then they are watched all the same."""
 _PATIENCE = 500
 """Ticks after the foreground program's exit in which everything must settle: a detached container may never."""
 _TERMINATION_S = 10.0
@@ -77,7 +77,9 @@ class Story:
         self._links: dict[str, str] = {}
         """Socket path -> the link to it by which it can be found once every call is watched."""
         self._behind_curtain = False
-        """No call at all is watched."""
+        """Not every call is watched yet."""
+        self._lifting = False
+        """Every task is being stopped, to be watched from there."""
         self._ticks_of_listening = 0
         self._orphan_ticks = 0
         self._ticks_after_exit = 0
@@ -143,23 +145,25 @@ class Story:
         """Lift it when those listen whom others wait for, and the others wait: too early is not wrong, only slow."""
         if self._links.keys() <= listening_paths():
             self._ticks_of_listening += 1
-            wait = all(state(tid) == "S" for tid in self._loop.census.tasks)
-            if wait or self._ticks_of_listening > _CURTAIN:
+            all_wait = all(state(tid) == "S" for tid in self._loop.census.tasks)
+            if all_wait or self._ticks_of_listening > _RESTLESS:
                 self._lift_curtain()
 
     def _lift_curtain(self) -> None:
         """Stop every task once, and watch it from there."""
-        if self._behind_curtain:
-            self._behind_curtain = False
+        if self._behind_curtain and not self._lifting:
+            self._lifting = True
             self._loop.census.affinity.gather()
             self._loop.watch_calls()
 
     def watched(self) -> None:
         """Every task has been stopped. Only now may anybody find whom to connect to."""
-        if self._links:
+        if self._behind_curtain:
+            self._behind_curtain = False
             self._chronicle.note("watching", "from here on every call is recorded")
-            for path in listening_paths() & self._awaited.keys():
-                self.listening(path)
+            if not self._ending_since:
+                for path in listening_paths() & self._awaited.keys():
+                    self.listening(path)
 
     def _start_background(self, program: Program) -> int:
         """The new process's pid; 0 where it cannot be started, which ends the story."""
@@ -209,6 +213,8 @@ class Story:
 
     def listening(self, path: str) -> None:
         """A socket bound to this path listens, watched; the last one that was awaited lets the story begin."""
+        if self._behind_curtain:
+            return  # `watched` will find it
         label = self._awaited.pop(path, None)
         if label is None:
             return
@@ -266,13 +272,13 @@ class Story:
         self._orphan_ticks = self._orphan_ticks + 1 if self._loop.census.orphans else 0
         if self._orphan_ticks >= _ORPHANED:
             self._loop.adopt_orphans()
-        if self._behind_curtain:
-            self._look_behind_curtain()
-            return True
         if self._ending_since:
             self._leave_if_alone()
             if time.monotonic() - self._ending_since > _TERMINATION_S:
                 self._kill_all()
+            return True
+        if self._behind_curtain:
+            self._look_behind_curtain()
             return True
         if self.exit_code is None or self._loop.held:
             return self._orphan_ticks > 0

@@ -84,6 +84,9 @@ class GlassbottomApp(App[int]):
         if self._notice:
             self.call_after_refresh(self._trace.say, self._notice)
 
+    def on_unmount(self) -> None:
+        gc.unfreeze()
+
     @work(exclusive=True, group="reader")
     async def read_on(self) -> None:
         """Take in what is recorded, in slices, for as long as there is more to come."""
@@ -107,6 +110,7 @@ class GlassbottomApp(App[int]):
                     self._read_to_here()
                     show_next = now + self._pause_between_drawings()
         # All of it stays: to go through it again and again would take the collector 40 ms each time, in some frame.
+        gc.collect()
         gc.freeze()
         self._trace.title_bar.progress = ""
         problem = self.session.failure or self.session.recording.damage
@@ -117,10 +121,10 @@ class GlassbottomApp(App[int]):
         self._read_to_here()
 
     def _pause_between_drawings(self) -> float:
-        recording = self.session.recording
-        if self.session.is_live and not (recording.stages or recording.stops):
+        if self.session.is_live and not self.model.story_start:
             return START_UP_SHOWN_EVERY_SECONDS
-        return max(SHOWN_EVERY_SECONDS, DRAWING_SHARE * self._trace.cost_seconds)
+        pause = max(SHOWN_EVERY_SECONDS, DRAWING_SHARE * self._trace.cost_seconds)
+        return min(pause, START_UP_SHOWN_EVERY_SECONDS)  # a single hitch is no cost
 
     async def _apply(self) -> AsyncIterator[float]:
         """Feed the model what has been indexed; yields the time whenever the screen should have a turn."""

@@ -136,7 +136,10 @@ class _Layer:
         os.link(source.name, name, src_dir_fd=source.directory, dst_dir_fd=directory, follow_symlinks=False)
 
     async def _create(self, archive: tarfile.TarFile, entry: tarfile.TarInfo, place: Place) -> bool:
-        """Create the entry bare; return False if it cannot be had here and is left out. Raises FileExistsError."""
+        """Create the entry bare; return False if it cannot be had here, and nothing has its name.
+
+        Raises FileExistsError.
+        """
         directory, name = place.directory, place.name
         if entry.islnk():
             self._link(place, entry.linkname)
@@ -152,6 +155,7 @@ class _Layer:
             if mounts.in_user_namespace():
                 # mknod(2) of a device needs CAP_MKNOD in the first user namespace; containerd leaves it out, too.
                 log.warn(f"device node {entry.name} is left out: it cannot be made in a user namespace")
+                self._tree.remove(place)
                 return False
             kind = stat.S_IFCHR if entry.ischr() else stat.S_IFBLK
             os.mknod(name, kind | 0o600, os.makedev(entry.devmajor, entry.devminor), dir_fd=directory)

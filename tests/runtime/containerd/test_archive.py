@@ -173,6 +173,23 @@ async def test_later_entry_replaces_what_is_in_the_way(unpack: Any, target: Path
     assert (target / "c" / "kept").read_bytes() == b"1"
 
 
+@pytest.mark.parametrize("source", ["here/file", "elsewhere/file"])
+@pytest.mark.parametrize(
+    "old",
+    [
+        entry("here/name", data=b"old"),
+        entry("here/name", tarfile.SYMTYPE, "/elsewhere"),
+        entry("here/name/with/more", data=b"old"),
+        entry("here/name", tarfile.FIFOTYPE),
+    ],
+)
+async def test_hard_link_replaces_what_has_its_name(unpack: Any, target: Path, old: Entry, source: str) -> None:
+    """Whatever that is, and whether what it links to is in the same directory or in another."""
+    await unpack(archive(entry(source, data=b"new"), old, entry("here/name", tarfile.LNKTYPE, source)))
+
+    assert os.lstat(target / "here" / "name").st_ino == os.lstat(target / source).st_ino
+
+
 async def test_plain_whiteouts_remove(unpack: Any, target: Path) -> None:
     """`.wh.NAME` removes NAME with all in it; an opaque directory keeps only what this layer has put there."""
     await unpack(archive(*(entry(name) for name in ("etc/one", "etc/two", "var/old/deep", "var/keep/below", "top"))))
